@@ -1,0 +1,80 @@
+//! The command `reprise`: arguments as typed, one module per command, one way to print and to exit.
+
+mod args;
+mod demo;
+mod error;
+mod key;
+mod ledger;
+mod package;
+mod receipts;
+mod replay;
+mod report;
+mod session;
+mod state;
+mod status;
+mod submit;
+mod text;
+mod verify;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use error::{CliError, Exit};
+use report::Printer;
+use std::process::ExitCode;
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    start_logging();
+    explain_panics();
+    match run(&arguments) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("reprise: {error}");
+            error.exit().into()
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<Exit, CliError> {
+    let print = Printer::new(arguments.json);
+    let dir = &arguments.dir;
+    match &arguments.command {
+        Command::Init => status::init(dir, print),
+        Command::Key(command) => key::run(command, dir, print),
+        Command::Package(command) => package::run(command, dir, print),
+        Command::Ledger(command) => ledger::run(command, dir, print),
+        Command::Submit(options) => submit::run(options, dir, print),
+        Command::Receipts(command) => receipts::run(command, dir, print),
+        Command::State(command) => state::run(command, dir, print),
+        Command::Verify(options) => verify::run(options, dir, print),
+        Command::Replay(options) => replay::run(options, dir, print),
+        Command::Status => status::run(dir, print),
+        Command::Demo(options) => demo::run(options),
+    }
+}
+
+fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("REPRISE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,reprise::policy=off"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// A panic is a broken invariant of ours, or of the database on a damaged file: it says so, and what to do.
+fn explain_panics() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        default(info);
+        eprintln!(
+            "reprise: internal fault: nothing that was acknowledged is lost; run `reprise verify` before going on, and \
+             keep a copy of the node's directory"
+        );
+    }));
+}

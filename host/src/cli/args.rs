@@ -1,0 +1,275 @@
+//! Arguments as typed.
+
+use crate::{node::EngineChoice, orderer::TimeSource};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Failure recovery you can replay: policies as deterministic WebAssembly, signed receipts for every decision.
+#[derive(Debug, Parser)]
+#[command(name = "reprise", version, max_term_width = 110)]
+#[command(after_help = "Exit codes: 0 done or match, 1 divergent or refused, 2 incomparable, 64 usage, 70 fault.\n\
+                        Logs go to stderr; REPRISE_LOG=info or =debug shows more.")]
+pub(crate) struct Arguments {
+    /// The node's directory
+    #[arg(long, global = true, env = "REPRISE_DIR", default_value = "reprise-node", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Print JSON instead of tables: the same data, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create a node: keys, journal, cache
+    Init,
+    /// Keys of this node and of publishers
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Policy packages
+    #[command(subcommand)]
+    Package(PackageCommand),
+    /// Ledgers: ordered histories under a policy
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Submit events (JSON lines) and wait until each has a durable receipt
+    Submit(SubmitOptions),
+    /// Receipts and their proofs
+    #[command(subcommand)]
+    Receipts(ReceiptsCommand),
+    /// The state of a ledger
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Do every step again and say match, divergent or incomparable
+    Verify(VerifyOptions),
+    /// Do a range of steps again and print each of them
+    Replay(ReplayOptions),
+    /// What this node holds and whether it can go on
+    Status,
+    /// A recorded incident, from events to a verified ledger, in a temporary directory
+    Demo(DemoOptions),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// The public keys of this node
+    Show,
+    /// Make a publisher's key and print its public half
+    Generate {
+        /// The name that publishers' notes carry, such as example.com/recovery
+        #[arg(long)]
+        name: String,
+        /// Where the secret key goes; an existing file is never overwritten
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PackageCommand {
+    /// What a package file is, whether it holds, and whether the engine admits it
+    Inspect {
+        /// The package file
+        file: PathBuf,
+        /// Check the publisher's signature with this note key
+        #[arg(long, value_name = "KEY")]
+        publisher: Option<String>,
+    },
+    /// Take a package into this node
+    Add {
+        /// The package file
+        file: PathBuf,
+        /// Trust this publisher from now on: a note key, name+keyid+base64
+        #[arg(long, value_name = "KEY")]
+        publisher: Option<String>,
+    },
+    /// The packages of this node
+    List,
+    /// Build a signed package from a core WebAssembly module
+    Build {
+        /// The module, built for wasm32-unknown-unknown with the SDK
+        #[arg(long)]
+        core: PathBuf,
+        /// The publisher's key name
+        #[arg(long)]
+        publisher: String,
+        /// The publisher's secret key file
+        #[arg(long)]
+        key: PathBuf,
+        /// Where the package goes
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Create a ledger under a policy
+    Create {
+        /// Its name
+        name: String,
+        /// The package: name, name@version, or the first digits of its digest
+        #[arg(long)]
+        package: String,
+    },
+    /// The ledgers of this node
+    List,
+    /// One ledger in full
+    Show {
+        /// Name, or the first digits of its id
+        ledger: String,
+    },
+    /// Lift the halt of a suspended ledger, signed with this node's operator key
+    Resume {
+        /// Name, or the first digits of its id
+        ledger: String,
+    },
+    /// Put a newer package in force and migrate the state, signed with this node's operator key
+    Upgrade {
+        /// Name, or the first digits of its id
+        ledger: String,
+        /// The new package
+        #[arg(long)]
+        package: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SubmitOptions {
+    /// Name, or the first digits of its id
+    pub(crate) ledger: String,
+    /// File of JSON lines, or - for standard input
+    pub(crate) file: PathBuf,
+    /// Where logical time comes from
+    #[arg(long, value_enum, default_value_t = TimeArg::Event)]
+    pub(crate) time: TimeArg,
+    /// Print one JSON line for every event as soon as it is durable
+    #[arg(long)]
+    pub(crate) each: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TimeArg {
+    /// The event's own time, or the clock when it has none
+    Event,
+    /// The node's clock
+    Clock,
+}
+
+impl From<TimeArg> for TimeSource {
+    fn from(arg: TimeArg) -> Self {
+        match arg {
+            TimeArg::Event => Self::Event,
+            TimeArg::Clock => Self::Clock,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReceiptsCommand {
+    /// Receipts of a range
+    List {
+        /// Name, or the first digits of its id
+        ledger: String,
+        /// FROM..TO, the end not included; the last 20 when absent
+        #[arg(long, value_name = "FROM..TO")]
+        range: Option<String>,
+    },
+    /// One receipt in full: what it claims, its input, its changes, who signed it, and its place in the log
+    Show {
+        /// Name, or the first digits of its id
+        ledger: String,
+        /// Which one
+        seq: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// The value under a key of the policy
+    Get {
+        /// Name, or the first digits of its id
+        ledger: String,
+        /// The key: text, or 0x and hexadecimal digits
+        key: String,
+    },
+    /// Keys and values of the policy, in key order
+    Scan {
+        /// Name, or the first digits of its id
+        ledger: String,
+        /// Only keys that begin with this: text, or 0x and hexadecimal digits
+        #[arg(default_value = "")]
+        prefix: String,
+        /// At most this many
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// A projection of the policy; the list of them when no name is given
+    View {
+        /// Name, or the first digits of its id
+        ledger: String,
+        /// Which view
+        view: Option<String>,
+        /// Arguments for the view
+        #[arg(long, default_value = "")]
+        args: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum EngineArg {
+    /// Compiled to machine code
+    Cranelift,
+    /// The same component, interpreted
+    Pulley,
+    /// The policy's native form; charges no fuel
+    Native,
+}
+
+impl From<EngineArg> for EngineChoice {
+    fn from(arg: EngineArg) -> Self {
+        match arg {
+            EngineArg::Cranelift => Self::Cranelift,
+            EngineArg::Pulley => Self::Pulley,
+            EngineArg::Native => Self::Native,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyOptions {
+    /// Name, or the first digits of its id
+    pub(crate) ledger: String,
+    /// FROM..TO, the end not included; the whole ledger when absent
+    #[arg(long, value_name = "FROM..TO")]
+    pub(crate) range: Option<String>,
+    /// What runs the policy
+    #[arg(long, value_enum, default_value_t = EngineArg::Cranelift)]
+    pub(crate) engine: EngineArg,
+    /// Segments verified at the same time; as many as there are processors when absent
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayOptions {
+    /// Name, or the first digits of its id
+    pub(crate) ledger: String,
+    /// FROM..TO, the end not included; the whole ledger when absent
+    #[arg(value_name = "FROM..TO")]
+    pub(crate) range: Option<String>,
+    /// What runs the policy
+    #[arg(long, value_enum, default_value_t = EngineArg::Cranelift)]
+    pub(crate) engine: EngineArg,
+    /// Print the keys that each step changes
+    #[arg(long)]
+    pub(crate) changes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoOptions {
+    /// Keep the node in this new directory, to look around afterwards
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+}

@@ -1,0 +1,106 @@
+//! Exit codes, and which error leads to which.
+//!
+//! | code | meaning |
+//! | --- | --- |
+//! | 0 | done, or match |
+//! | 1 | divergent, or refused |
+//! | 2 | incomparable |
+//! | 64 | usage |
+//! | 70 | fault of the host |
+
+use crate::{
+    engine::HostFault, events::LineError, journal::JournalError, keys::KeyError, node::NodeError, orderer::Refusal,
+    pipeline::PipelineError, runner::RunError, verify::VerifyError,
+};
+use std::{io, path::PathBuf, process::ExitCode};
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Done = 0,
+    Refused = 1,
+    Incomparable = 2,
+    Usage = 64,
+    Fault = 70,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("journal: {0}")]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("engine: {0}")]
+    Host(#[from] HostFault),
+    #[error("{file} {error}. {advice}")]
+    Line { file: String, error: LineError, advice: String },
+    #[error("line {line}: {refusal}")]
+    Refused { line: u64, refusal: Refusal },
+    #[error("{path}: {error}")]
+    File { path: PathBuf, error: io::Error },
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Refusal(String),
+    #[error("{0}")]
+    Fault(String),
+}
+
+impl CliError {
+    /// The exit code of this error.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::Verify(VerifyError::Range { .. }) => Exit::Usage,
+            Self::Line { .. } | Self::Refused { .. } | Self::Refusal(_) => Exit::Refused,
+            Self::Run(RunError::Missing(_)) => Exit::Incomparable,
+            Self::Node(error) => node_exit(error),
+            Self::Journal(error) => journal_exit(error),
+            Self::Host(_)
+            | Self::Run(_)
+            | Self::Key(_)
+            | Self::Pipeline(_)
+            | Self::Verify(_)
+            | Self::File { .. }
+            | Self::Fault(_) => Exit::Fault,
+        }
+    }
+}
+
+fn node_exit(error: &NodeError) -> Exit {
+    match error {
+        NodeError::Journal { error, .. } => journal_exit(error),
+        NodeError::File { .. } | NodeError::Key(_) | NodeError::Random => Exit::Fault,
+        NodeError::NotEmpty(_)
+        | NodeError::UnknownLedger(_)
+        | NodeError::AmbiguousLedger(_)
+        | NodeError::UnknownPackage(_)
+        | NodeError::NotAPackage { .. }
+        | NodeError::UnknownPublisher(_)
+        | NodeError::Package(_)
+        | NodeError::PublisherLine { .. }
+        | NodeError::LedgerName => Exit::Refused,
+    }
+}
+
+fn journal_exit(error: &JournalError) -> Exit {
+    match error {
+        JournalError::Exists | JournalError::Format { .. } => Exit::Refused,
+        JournalError::Damaged { .. } => Exit::Refused,
+        _ => Exit::Fault,
+    }
+}

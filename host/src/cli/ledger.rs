@@ -1,0 +1,126 @@
+//! `reprise ledger`: create, list, show; and the operators' commands resume and upgrade.
+
+use super::{
+    args::LedgerCommand,
+    error::{CliError, Exit},
+    report::{Printer, Record},
+    status, submit, text,
+};
+use crate::{
+    journal::LedgerEntry,
+    node::{Access, Node},
+    orderer::Proposal,
+    pipeline::Answer,
+};
+use reprise_abi::{Event, OutcomeClass, encode};
+use reprise_receipts::{
+    command::{COMMAND_KIND, Command},
+    system,
+};
+use std::path::Path;
+
+pub(crate) fn run(command: &LedgerCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+    match command {
+        LedgerCommand::Create { name, package } => create(dir, name, package, print),
+        LedgerCommand::List => list(dir, print),
+        LedgerCommand::Show { ledger } => show(dir, ledger, print),
+        LedgerCommand::Resume { ledger } => resume(dir, ledger, print),
+        LedgerCommand::Upgrade { ledger, package } => upgrade(dir, ledger, package, print),
+    }
+}
+
+fn create(dir: &Path, name: &str, package: &str, print: Printer) -> Result<Exit, CliError> {
+    let node = Node::open(dir, Access::Write)?;
+    let (digest, _) = node.find_package(package)?;
+    if node.find_ledger(name).is_ok() {
+        return Err(CliError::Refusal(format!("there is a ledger `{name}` already: choose another name")));
+    }
+    let entry = node.create_ledger(name, digest)?;
+    print.record(describe(&entry));
+    Ok(Exit::Done)
+}
+
+fn list(dir: &Path, print: Printer) -> Result<Exit, CliError> {
+    let node = Node::open(dir, Access::Read)?;
+    let mut rows = Vec::new();
+    for entry in node.journal().ledgers()? {
+        let reader = node.journal().read(entry.no)?;
+        rows.push(
+            Record::new()
+                .with("name", entry.genesis.name.clone())
+                .with("receipts", reader.size()?)
+                .with("id", entry.id.to_string())
+                .with("package", text::digest(entry.genesis.package)),
+        );
+    }
+    print.rows(rows);
+    Ok(Exit::Done)
+}
+
+fn show(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
+    let node = Node::open(dir, Access::Read)?;
+    let entry = node.find_ledger(ledger)?;
+    let operators: Vec<_> = entry.genesis.operators.iter().map(ToString::to_string).collect();
+    let incidents = node.journal().read(entry.no)?.incidents()?;
+    let incident = |(seq, what): (u64, String)| {
+        serde_json::Value::from(Record::new().with("sequence number", seq).with("what", what))
+    };
+    print.record(
+        status::ledger(&node, &entry)?
+            .with("attester", entry.genesis.attester.to_string())
+            .with("operators", operators)
+            .with("operators that must sign", entry.genesis.operator_threshold)
+            .with("host faults", incidents.into_iter().map(incident).collect::<Vec<_>>()),
+    );
+    Ok(Exit::Done)
+}
+
+fn resume(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
+    let node = Node::open(dir, Access::Write)?;
+    let entry = node.find_ledger(ledger)?;
+    let open = node.open_ledger(&entry)?;
+    let Some(halt) = system::halt(open.head.state()) else {
+        return Err(CliError::Refusal(format!("ledger `{ledger}` is not halted")));
+    };
+    let command = Command::Resume { halted_at: halt.seq };
+    carry_out(&node, &entry, command, &format!("resume-{}", halt.seq), print)
+}
+
+fn upgrade(dir: &Path, ledger: &str, package: &str, print: Printer) -> Result<Exit, CliError> {
+    let node = Node::open(dir, Access::Write)?;
+    let entry = node.find_ledger(ledger)?;
+    let head = node.open_ledger(&entry)?.head;
+    let (to, new) = node.find_package(package)?;
+    let (from, old) = node.find_package(&head.package().to_string())?;
+    new.manifest.check_successor_of(&old.manifest).map_err(|error| {
+        let name = |package: &reprise_receipts::Package| {
+            format!("{}@{}", package.manifest.description.name, package.manifest.description.version)
+        };
+        CliError::Refusal(format!("{} may not take over from {}: {error}", name(&new), name(&old)))
+    })?;
+    let at = head.next_seq();
+    carry_out(&node, &entry, Command::Upgrade { from, to, at }, &format!("upgrade-{at}"), print)
+}
+
+/// Signs a command with this node's operator key and submits it like any other event.
+fn carry_out(node: &Node, entry: &LedgerEntry, command: Command, id: &str, print: Printer) -> Result<Exit, CliError> {
+    let operator = node.operator()?;
+    let source = format!("operator/{}", operator.public());
+    let payload = encode(&command.sign(entry.id, &operator));
+    let event = Event { id: id.to_owned(), source, kind: COMMAND_KIND.to_owned(), payload };
+    let answer = submit::submit_one(node, entry, Proposal { tag: 0, event, time_ms: None })?;
+    let Answer::Receipt { seq, class, code, .. } = answer else {
+        return Err(CliError::Fault("a command was answered without a receipt".to_owned()));
+    };
+    print.record(Record::new().with("receipt", seq).with("outcome", class.name()).with("code", code));
+    if class == OutcomeClass::Accepted { Ok(Exit::Done) } else { Ok(Exit::Refused) }
+}
+
+fn describe(entry: &LedgerEntry) -> Record {
+    Record::new()
+        .with("name", entry.genesis.name.clone())
+        .with("id", entry.id.to_string())
+        .with("package", entry.genesis.package.to_string())
+        .with("engine profile", entry.genesis.engine_profile.to_string())
+        .with("attester", entry.genesis.attester.to_string())
+}

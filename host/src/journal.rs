@@ -1,0 +1,314 @@
+//! The journal: one redb database that holds inputs, receipts, step records, attestations, state, log and packages.
+//!
+//! A group of steps is one transaction with immediate durability, so that a crash leaves all of a group or none of it.
+//! The byte that atomicity rests on is redb's own: the god byte of its header, which names the valid commit slot.
+//! Nothing here interprets records: what they mean, and whether they hold, is the business of `reprise-receipts`.
+
+mod error;
+mod read;
+mod tables;
+pub mod tamper;
+
+pub use error::{JournalError, RecordKind};
+pub use read::{LedgerReader, StepIterator, StoredStep};
+
+use error::from_redb;
+use redb::{Database, Durability, ReadOnlyDatabase, ReadableDatabase, ReadableTable, StorageBackend};
+use reprise_abi::{decode_canonical, encode};
+use reprise_receipts::{Attestation, Genesis, LedgerId, Package, PackageDigest, Sealed, log::TileWrite};
+use std::{collections::BTreeMap, path::Path};
+use tables::{ATTESTATIONS, INCIDENTS, INPUTS, LEDGERS, LOG, META, PACKAGES, RECEIPTS, RECORDS, STATE};
+
+/// What the journal says of itself under [`FORMAT_KEY`].
+const FORMAT: &[u8] = b"reprise journal v1";
+const FORMAT_KEY: &str = "format";
+/// Memory that redb may use for pages, in bytes.
+pub const PAGE_CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Number of a ledger within one journal; ledgers are named by digest everywhere else.
+pub type LedgerNo = u32;
+
+/// A ledger as the journal lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Its number in this journal.
+    pub no: LedgerNo,
+    /// Its name.
+    pub id: LedgerId,
+    /// Its genesis record.
+    pub genesis: Genesis,
+}
+
+/// Steps that become durable together.
+#[derive(Debug, Default)]
+pub struct Group<'a> {
+    /// The steps, in order.
+    pub steps: &'a [Sealed],
+    /// Log tiles that changed.
+    pub tiles: &'a [TileWrite],
+    /// Attestation over an earlier group: only what is durable is signed.
+    pub attestation: Option<&'a Attestation>,
+}
+
+/// The database of a node.
+pub struct Journal {
+    database: Access,
+}
+
+enum Access {
+    Write(Database),
+    Read(ReadOnlyDatabase),
+}
+
+impl Journal {
+    /// Creates the journal of a new node.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the file exists already, or the disk refuses.
+    pub fn create(path: &Path) -> Result<Self, JournalError> {
+        if path.exists() {
+            return Err(JournalError::Exists);
+        }
+        Self::prepare(builder().create(path).map_err(from_redb)?)
+    }
+
+    /// Opens the journal for writing. Only one process can.
+    ///
+    /// # Errors
+    /// [`JournalError`]: not there, locked by another process, damaged, or of another format.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let database = builder().open(path).map_err(from_redb)?;
+        Self { database: Access::Write(database) }.check_format()
+    }
+
+    /// Opens the journal for reading. Any number of processes can, while none writes.
+    ///
+    /// # Errors
+    /// [`JournalError`], as for [`Journal::open`]; [`JournalError::NeedsRepair`] after a crash.
+    pub fn open_read_only(path: &Path) -> Result<Self, JournalError> {
+        let database = builder().open_read_only(path).map_err(from_redb)?;
+        Self { database: Access::Read(database) }.check_format()
+    }
+
+    /// Opens or creates a journal on a storage of the caller's: a simulated disk.
+    ///
+    /// # Errors
+    /// [`JournalError`], as for [`Journal::open`].
+    pub fn on_backend(backend: impl StorageBackend) -> Result<Self, JournalError> {
+        Self::prepare(builder().create_with_backend(backend).map_err(from_redb)?)
+    }
+
+    /// The packages, by digest.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] names the package whose record is not what its name says.
+    pub fn packages(&self) -> Result<Vec<(PackageDigest, Package)>, JournalError> {
+        let table = self.begin_read()?.open_table(PACKAGES).map_err(from_redb)?;
+        let mut packages = Vec::new();
+        for entry in table.iter().map_err(from_redb)? {
+            let (key, value) = entry.map_err(from_redb)?;
+            let digest = PackageDigest::from_bytes(*key.value());
+            packages.push((digest, open_package(digest, value.value())?));
+        }
+        Ok(packages)
+    }
+
+    /// One package.
+    ///
+    /// # Errors
+    /// [`JournalError`], as for [`Journal::packages`].
+    pub fn package(&self, digest: PackageDigest) -> Result<Option<Package>, JournalError> {
+        let table = self.begin_read()?.open_table(PACKAGES).map_err(from_redb)?;
+        let stored = table.get(digest.as_bytes()).map_err(from_redb)?;
+        stored.map(|value| open_package(digest, value.value())).transpose()
+    }
+
+    /// Keeps a package. Keeping it twice is the same as once.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the disk refuses.
+    pub fn put_package(&self, package: &Package) -> Result<PackageDigest, JournalError> {
+        let digest = package.manifest.digest();
+        self.write(|transaction| {
+            let mut table = transaction.open_table(PACKAGES)?;
+            table.insert(digest.as_bytes(), encode(package).as_slice())?;
+            Ok(digest)
+        })
+    }
+
+    /// The ledgers, in the order they were created.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] names the genesis record that does not decode.
+    pub fn ledgers(&self) -> Result<Vec<LedgerEntry>, JournalError> {
+        let table = self.begin_read()?.open_table(LEDGERS).map_err(from_redb)?;
+        let mut ledgers = Vec::new();
+        for entry in table.iter().map_err(from_redb)? {
+            let (key, value) = entry.map_err(from_redb)?;
+            let (id, record) = value.value();
+            ledgers.push(open_ledger(key.value(), LedgerId::from_bytes(id), record)?);
+        }
+        Ok(ledgers)
+    }
+
+    /// Creates a ledger.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the disk refuses.
+    pub fn put_ledger(&self, genesis: &Genesis) -> Result<LedgerEntry, JournalError> {
+        let id = genesis.ledger_id();
+        let no = self.write(|transaction| {
+            let mut table = transaction.open_table(LEDGERS)?;
+            let no = table.last()?.map_or(0, |(no, _)| no.value() + 1);
+            table.insert(no, (*id.as_bytes(), encode(genesis).as_slice()))?;
+            Ok(no)
+        })?;
+        Ok(LedgerEntry { no, id, genesis: genesis.clone() })
+    }
+
+    /// Makes a group durable: all of it or nothing.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the disk refuses. Then the journal must be opened anew before it is used again.
+    pub fn commit(&self, ledger: LedgerNo, group: &Group<'_>) -> Result<(), JournalError> {
+        self.write(|transaction| {
+            write_steps(transaction, ledger, group.steps)?;
+            write_state(transaction, ledger, group.steps)?;
+            let mut log = transaction.open_table(LOG)?;
+            for tile in group.tiles {
+                log.insert((ledger, tile.level, tile.index), tile.hashes.as_slice())?;
+            }
+            if let Some(attestation) = group.attestation {
+                let mut table = transaction.open_table(ATTESTATIONS)?;
+                table.insert((ledger, attestation.body.seq), encode(attestation).as_slice())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Keeps a record of a host fault: what happened, for people.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the disk refuses.
+    pub fn put_incident(&self, ledger: LedgerNo, seq: u64, text: &str) -> Result<(), JournalError> {
+        self.write(|transaction| {
+            transaction.open_table(INCIDENTS)?.insert((ledger, seq), text.as_bytes())?;
+            Ok(())
+        })
+    }
+
+    /// A consistent view of one ledger.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the disk refuses, or a table is missing.
+    pub fn read(&self, ledger: LedgerNo) -> Result<LedgerReader, JournalError> {
+        LedgerReader::new(&self.begin_read()?, ledger)
+    }
+
+    fn prepare(database: Database) -> Result<Self, JournalError> {
+        let journal = Self { database: Access::Write(database) };
+        journal.write(|transaction| {
+            transaction.open_table(PACKAGES)?;
+            transaction.open_table(LEDGERS)?;
+            transaction.open_table(INPUTS)?;
+            transaction.open_table(RECEIPTS)?;
+            transaction.open_table(RECORDS)?;
+            transaction.open_table(ATTESTATIONS)?;
+            transaction.open_table(STATE)?;
+            transaction.open_table(LOG)?;
+            transaction.open_table(INCIDENTS)?;
+            let mut meta = transaction.open_table(META)?;
+            if meta.get(FORMAT_KEY)?.is_none() {
+                meta.insert(FORMAT_KEY, FORMAT)?;
+            }
+            Ok(())
+        })?;
+        journal.check_format()
+    }
+
+    fn check_format(self) -> Result<Self, JournalError> {
+        let meta = self.begin_read()?.open_table(META).map_err(from_redb)?;
+        let found = meta.get(FORMAT_KEY).map_err(from_redb)?.map(|value| value.value().to_vec()).unwrap_or_default();
+        if found == FORMAT {
+            return Ok(self);
+        }
+        Err(JournalError::Format { found: String::from_utf8_lossy(&found).into_owned() })
+    }
+
+    fn begin_read(&self) -> Result<redb::ReadTransaction, JournalError> {
+        match &self.database {
+            Access::Write(database) => database.begin_read(),
+            Access::Read(database) => database.begin_read(),
+        }
+        .map_err(from_redb)
+    }
+
+    fn write<T>(
+        &self,
+        change: impl FnOnce(&redb::WriteTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, JournalError> {
+        let Access::Write(database) = &self.database else { return Err(JournalError::ReadOnly) };
+        let mut transaction = database.begin_write().map_err(from_redb)?;
+        transaction.set_durability(Durability::Immediate).map_err(from_redb)?;
+        let value = change(&transaction).map_err(from_redb)?;
+        transaction.commit().map_err(from_redb)?;
+        Ok(value)
+    }
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(PAGE_CACHE_BYTES);
+    builder
+}
+
+fn write_steps(transaction: &redb::WriteTransaction, ledger: LedgerNo, steps: &[Sealed]) -> Result<(), redb::Error> {
+    let mut inputs = transaction.open_table(INPUTS)?;
+    let mut receipts = transaction.open_table(RECEIPTS)?;
+    let mut records = transaction.open_table(RECORDS)?;
+    for step in steps {
+        let key = (ledger, step.receipt.seq);
+        inputs.insert(key, step.input_bytes.as_slice())?;
+        receipts.insert(key, step.receipt_bytes.as_slice())?;
+        records.insert(key, step.record_bytes.as_slice())?;
+    }
+    Ok(())
+}
+
+/// Writes each key once, with the value that the last step of the group leaves.
+fn write_state(transaction: &redb::WriteTransaction, ledger: LedgerNo, steps: &[Sealed]) -> Result<(), redb::Error> {
+    let changes = steps.iter().flat_map(|step| step.record.diff.changes());
+    let last: BTreeMap<&[u8], Option<&[u8]>> =
+        changes.map(|change| (change.key.as_slice(), change.after.as_deref())).collect();
+    let mut state = transaction.open_table(STATE)?;
+    for (key, value) in last {
+        match value {
+            Some(value) => drop(state.insert((ledger, key), value)?),
+            None => drop(state.remove((ledger, key))?),
+        }
+    }
+    Ok(())
+}
+
+fn open_package(digest: PackageDigest, bytes: &[u8]) -> Result<Package, JournalError> {
+    let damaged = |reason: String| JournalError::damaged(RecordKind::Package, digest, reason);
+    let package: Package = decode_canonical(bytes).map_err(|e| damaged(e.to_string()))?;
+    package.verify_component().map_err(|e| damaged(e.to_string()))?;
+    if package.manifest.digest() == digest {
+        return Ok(package);
+    }
+    Err(damaged("its manifest has another digest".to_owned()))
+}
+
+fn open_ledger(no: LedgerNo, id: LedgerId, bytes: &[u8]) -> Result<LedgerEntry, JournalError> {
+    let damaged = |reason: String| JournalError::damaged(RecordKind::Genesis, id, reason);
+    let genesis: Genesis = decode_canonical(bytes).map_err(|e| damaged(e.to_string()))?;
+    if genesis.ledger_id() == id {
+        genesis.supported().map_err(|e| damaged(e.to_string()))?;
+        return Ok(LedgerEntry { no, id, genesis });
+    }
+    Err(damaged(format!("its digest is {}", genesis.ledger_id())))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! The command `reprise`.
+
+fn main() -> std::process::ExitCode {
+    reprise::cli::main()
+}

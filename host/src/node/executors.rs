@@ -1,0 +1,100 @@
+//! Where executors come from: a package of the journal, and the engine that was asked for.
+
+use crate::{
+    engine::{BackEnd, CodeCache, Executor, HostFault, NativeExecutor, WasmExecutor},
+    journal::Journal,
+    keys,
+    runner::{ExecutorSource, Loaded, RunError},
+};
+use reprise_guest::NativePolicy;
+use reprise_receipts::{Missing, Package, PackageDigest, package::Manifest};
+use std::{path::Path, sync::Arc};
+
+/// What runs the policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// Compiled to machine code: what nodes run.
+    #[default]
+    Cranelift,
+    /// The same component, interpreted: an independent check of the compiler.
+    Pulley,
+    /// The policy's native form: an independent check of both. It charges no fuel.
+    Native,
+}
+
+impl EngineChoice {
+    /// Its name in arguments and tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cranelift => "cranelift",
+            Self::Pulley => "pulley",
+            Self::Native => "native",
+        }
+    }
+
+    /// Fuel in receipts can be compared with what this engine charges.
+    #[must_use]
+    pub fn charges_fuel(self) -> bool {
+        self != Self::Native
+    }
+}
+
+/// Executors for the packages of a journal.
+pub struct PackageExecutors {
+    journal: Arc<Journal>,
+    engine: EngineChoice,
+    cache: Option<Arc<CodeCache>>,
+}
+
+impl PackageExecutors {
+    /// Executors with the compiled-code cache of the node in `dir`. Without its key there is no cache.
+    #[must_use]
+    pub fn new(journal: Arc<Journal>, engine: EngineChoice, dir: &Path) -> Self {
+        let key = keys::read(&dir.join("keys/cache.key"));
+        let cache = key.ok().and_then(|key| CodeCache::open(&dir.join("cache"), *key).ok()).map(Arc::new);
+        Self { journal, engine, cache }
+    }
+
+    /// Makes a package ready to run.
+    ///
+    /// # Errors
+    /// [`RunError`]: no native form, or the engine cannot take the component.
+    pub fn prepare(&self, digest: PackageDigest, package: &Package, seq: u64) -> Result<Loaded, RunError> {
+        let manifest = package.manifest.clone();
+        let executor: Box<dyn Executor> = match self.engine {
+            EngineChoice::Cranelift => self.wasm(BackEnd::CRANELIFT, digest, package)?,
+            EngineChoice::Pulley => self.wasm(BackEnd::Pulley, digest, package)?,
+            EngineChoice::Native => match native_policy(&manifest) {
+                Some(policy) => Box::new(NativeExecutor::new(policy)),
+                None => return Err(RunError::Missing(Missing::NativePolicy { seq, package: digest })),
+            },
+        };
+        Ok(Loaded { executor, manifest })
+    }
+
+    fn wasm(
+        &self,
+        back_end: BackEnd,
+        digest: PackageDigest,
+        package: &Package,
+    ) -> Result<Box<dyn Executor>, HostFault> {
+        let cache = self.cache.as_deref();
+        Ok(Box::new(WasmExecutor::new(back_end, digest, &package.component, cache)?))
+    }
+}
+
+impl ExecutorSource for PackageExecutors {
+    fn load(&mut self, digest: PackageDigest, seq: u64) -> Result<Loaded, RunError> {
+        let package = self.journal.package(digest).ok().flatten();
+        let package = package.ok_or(RunError::Missing(Missing::Package { seq, package: digest }))?;
+        self.prepare(digest, &package, seq)
+    }
+}
+
+/// The native form of a package, if this build has one: a policy that says of itself what the manifest says.
+#[must_use]
+pub fn native_policy(manifest: &Manifest) -> Option<NativePolicy> {
+    let known = [NativePolicy::of::<reprise_lease::Lease>()];
+    known.into_iter().find(|policy| (policy.describe)() == manifest.description)
+}

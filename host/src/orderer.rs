@@ -1,0 +1,124 @@
+//! The orderer: gives an event its place, its logical time and its epoch, or says why not.
+//!
+//! One node needs no network: [`LocalOrderer`] is alone with its ledger. The trait is the seam behind which a consensus
+//! engine can stand later.
+
+use reprise_abi::{Event, EventError, Input};
+use reprise_receipts::{
+    command::{COMMAND_KIND, is_host_kind},
+    ledger::Head,
+    system::{self, Halt},
+};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// An event on its way in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// Where it stands in what was submitted, for answers: a line number, for instance.
+    pub tag: u64,
+    /// The event.
+    pub event: Event,
+    /// When its source says it happened, in milliseconds since 1970.
+    pub time_ms: Option<u64>,
+}
+
+/// What becomes of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ordered {
+    /// It is the next input.
+    Next(Input),
+    /// It was answered before, at this sequence number.
+    Duplicate {
+        /// Where.
+        first: u64,
+    },
+}
+
+/// Why an event gets no place. The submitter is told; nothing is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A field is over its bounds.
+    #[error("{0}")]
+    Bounds(#[from] EventError),
+    /// Only the host may submit this kind.
+    #[error("kinds that begin with `reprise.` belong to the node: give the event another type")]
+    HostKind,
+    /// The idempotency key was used for another event.
+    #[error("its id was used for another event at sequence number {first}: give every event its own id")]
+    Conflict {
+        /// Where.
+        first: u64,
+    },
+    /// The ledger stands still.
+    #[error("the ledger is halted since sequence number {} ({}): see `reprise status`", .0.seq, .0.class.name())]
+    Halted(Halt),
+}
+
+/// Where an event's logical time comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeSource {
+    /// The event's own time, or the node's clock when it has none.
+    #[default]
+    Event,
+    /// The node's clock, whatever the event says.
+    Clock,
+}
+
+/// Gives events their places.
+pub trait Orderer: Send {
+    /// Places one event after the head.
+    ///
+    /// # Errors
+    /// [`Refusal`]: the event gets no place.
+    fn order(&mut self, head: &Head, proposal: Proposal) -> Result<Ordered, Refusal>;
+}
+
+/// The orderer of a node that owns its ledger alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LocalOrderer {
+    time_source: TimeSource,
+}
+
+impl LocalOrderer {
+    /// An orderer that stamps with this time.
+    #[must_use]
+    pub fn new(time_source: TimeSource) -> Self {
+        Self { time_source }
+    }
+}
+
+impl Orderer for LocalOrderer {
+    /// Logical time is the event's or the clock's, and never before the last step's.
+    fn order(&mut self, head: &Head, proposal: Proposal) -> Result<Ordered, Refusal> {
+        let Proposal { event, time_ms, .. } = proposal;
+        event.bounds()?;
+        if is_host_kind(&event.kind) && event.kind != COMMAND_KIND {
+            return Err(Refusal::HostKind);
+        }
+        let proposed_ms = match self.time_source {
+            TimeSource::Event => time_ms.unwrap_or_else(clock_ms),
+            TimeSource::Clock => clock_ms(),
+        };
+        let logical_time_ms = proposed_ms.max(head.logical_time_ms());
+        if let Some(answer) = system::first_answer(head.state(), &event, logical_time_ms) {
+            let same = answer.event == system::event_digest(&event);
+            return if same {
+                Ok(Ordered::Duplicate { first: answer.seq })
+            } else {
+                Err(Refusal::Conflict { first: answer.seq })
+            };
+        }
+        if let (Some(halt), false) = (system::halt(head.state()), is_host_kind(&event.kind)) {
+            return Err(Refusal::Halted(halt));
+        }
+        Ok(Ordered::Next(Input { seq: head.next_seq(), epoch: head.epoch(), logical_time_ms, event }))
+    }
+}
+
+fn clock_ms() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

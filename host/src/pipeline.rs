@@ -1,0 +1,130 @@
+//! The pipeline: order and execute on one thread, commit and sign on another.
+//!
+//! The engine thread orders, executes and seals steps without waiting for the disk. The commit thread takes whatever has
+//! been sealed meanwhile, makes it durable in one transaction, signs the last receipt of the group, and only then
+//! answers. When the disk is slow, groups grow; when it is quick, a step is a group of its own.
+
+mod commit;
+
+pub use commit::{Answer, Committed, GROUP_STEPS_MAX};
+
+use crate::{
+    engine::on_engine_thread,
+    journal::{JournalError, LedgerNo},
+    orderer::{Ordered, Orderer, Proposal},
+    runner::{RunError, Runner},
+};
+use commit::{Committer, ToCommit};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use reprise_receipts::{Head, SigningKey, log::LogTail};
+use std::sync::Arc;
+
+/// Sealed steps that may wait for the disk: also the most that a crash can undo, none of them acknowledged.
+pub const IN_FLIGHT_STEPS_MAX: usize = 512;
+
+/// A ledger that is open for writing.
+pub struct OpenLedger {
+    /// Its number in the journal.
+    pub no: LedgerNo,
+    /// Everything the next step depends on.
+    pub head: Head,
+    /// Right edge of its log.
+    pub tail: LogTail,
+    /// Receipts are attested up to here.
+    pub attested: u64,
+}
+
+/// Why a pipeline stopped before its events ended. What was acknowledged is durable.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The disk refused a group.
+    #[error("journal: {0}")]
+    Journal(#[from] JournalError),
+    /// The host could not execute a step: it stays first in line.
+    #[error("sequence number {seq} could not be executed: {error}")]
+    Run {
+        /// Which step.
+        seq: u64,
+        /// Why.
+        error: RunError,
+    },
+    /// The engine thread could not be started, or it panicked.
+    #[error("the engine thread failed: {0}")]
+    Thread(String),
+}
+
+/// Runs every proposal through the ledger, and answers each of them once it is durable.
+///
+/// Ends when `proposals` is closed and everything is durable and attested. Gives the ledger back as it is then.
+///
+/// # Errors
+/// [`PipelineError`]. The ledger must then be opened anew from the journal.
+pub fn run(
+    journal: Arc<crate::journal::Journal>,
+    ledger: OpenLedger,
+    orderer: Box<dyn Orderer>,
+    runner: Runner,
+    attester: Arc<SigningKey>,
+    proposals: Receiver<Proposal>,
+    answers: Sender<Answer>,
+) -> Result<Committed, PipelineError> {
+    let OpenLedger { no, head, tail, attested } = ledger;
+    let (sealed_out, sealed_in) = bounded(IN_FLIGHT_STEPS_MAX);
+    let committer = Committer::new(journal.clone(), no, head.ledger(), attester, tail, attested, answers);
+    let commit_thread = std::thread::Builder::new()
+        .name("reprise-commit".to_owned())
+        .spawn(move || committer.run(&sealed_in))
+        .map_err(|error| PipelineError::Thread(error.to_string()))?;
+    let engine = Engine { head, orderer, runner };
+    let engine_thread = on_engine_thread("reprise-engine", move || engine.run(&proposals, &sealed_out))
+        .map_err(|error| PipelineError::Thread(error.to_string()))?;
+    let executed = engine_thread.join().map_err(panic_text)?;
+    let committed = commit_thread.join().map_err(panic_text)??;
+    if let Err(error) = executed {
+        if let PipelineError::Run { seq, error } = &error {
+            tracing::error!(seq, %error, "host fault: no receipt, the input stays first in line");
+            journal.put_incident(no, *seq, &error.to_string())?;
+        }
+        return Err(error);
+    }
+    Ok(committed)
+}
+
+struct Engine {
+    head: Head,
+    orderer: Box<dyn Orderer>,
+    runner: Runner,
+}
+
+impl Engine {
+    /// Ends when there are no more proposals, or when nobody takes what was sealed: the committer says why.
+    fn run(mut self, proposals: &Receiver<Proposal>, sealed: &Sender<ToCommit>) -> Result<(), PipelineError> {
+        for proposal in proposals {
+            let next = self.step(proposal)?;
+            if sealed.send(next).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, proposal: Proposal) -> Result<ToCommit, PipelineError> {
+        let tag = proposal.tag;
+        let input = match self.orderer.order(&self.head, proposal) {
+            Ok(Ordered::Next(input)) => input,
+            Ok(Ordered::Duplicate { first }) => return Ok(ToCommit::Duplicate { tag, first }),
+            Err(refusal) => return Ok(ToCommit::Refused { tag, refusal }),
+        };
+        let seq = input.seq;
+        let work = self.head.prepare(&input).expect("the orderer gives only inputs that may be the next one");
+        let executed = self.runner.run(&mut self.head, &input, &work);
+        let executed = executed.map_err(|error| PipelineError::Run { seq, error })?;
+        Ok(ToCommit::Step { tag, step: Box::new(self.head.seal(&input, &work, executed)) })
+    }
+}
+
+fn panic_text(panic: Box<dyn std::any::Any + Send>) -> PipelineError {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    PipelineError::Thread(text.unwrap_or_else(|| "panicked".to_owned()))
+}
