@@ -10,6 +10,7 @@ use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 use reprise_receipts::PackageDigest;
 
 type Steps = TableDefinition<'static, (u32, u64), &'static [u8]>;
+type StepTable = (Steps, fn(u64) -> Record);
 
 /// One record of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Journal {
             if let Some(genesis) = transaction.open_table(LEDGERS)?.get(ledger)? {
                 found.push((Record::Genesis, genesis.value().1.len()));
             }
-            let tables: [(Steps, fn(u64) -> Record); 4] = [
+            let tables: [StepTable; 4] = [
                 (INPUTS, Record::Input),
                 (RECEIPTS, Record::Receipt),
                 (RECORDS, Record::StepRecord),
