@@ -1,6 +1,7 @@
 //! The command `reprise`: arguments as typed, one module per command, one way to print and to exit.
 
 mod args;
+mod bench;
 mod demo;
 mod error;
 mod key;
@@ -58,6 +59,7 @@ fn run(arguments: &Arguments) -> Result<Exit, CliError> {
         Command::Replay(options) => replay::run(options, dir, print),
         Command::Status => status::run(dir, print),
         Command::Demo(options) => demo::run(options),
+        Command::Bench => bench::run(print),
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Status,
     /// A recorded incident, from events to a verified ledger, in a temporary directory
     Demo(DemoOptions),
+    /// What receipts and durability cost, against the same guest without them; build with --release
+    Bench,
 }
 
 #[derive(Debug, Subcommand)]

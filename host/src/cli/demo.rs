@@ -32,12 +32,13 @@ const PACKAGE: &[u8] = include_bytes!("../../../fixtures/packages/lease-1.0.0.re
 /// The key of its publisher.
 const PUBLISHER: &str = include_str!("../../../fixtures/packages/example-publisher.pub");
 /// The recorded incident.
-const INCIDENT: &str = include_str!("../../../fixtures/incidents/rank-loss-and-split.jsonl");
+pub(crate) const INCIDENT: &str = include_str!("../../../fixtures/incidents/rank-loss-and-split.jsonl");
 
 pub(crate) fn run(options: &DemoOptions) -> Result<Exit, CliError> {
     let temporary = tempfile::tempdir().map_err(|error| CliError::File { path: std::env::temp_dir(), error })?;
     let dir = options.keep.clone().unwrap_or_else(|| temporary.path().join("node"));
     let (node, entry) = set_up(&dir)?;
+    introduce(&node, &entry)?;
     submit(&node, &entry)?;
     what_was_decided(&node, &entry)?;
     one_receipt(&node, &entry)?;
@@ -48,8 +49,8 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Exit, CliError> {
     if blamed { Ok(Exit::Done) } else { Err(CliError::Fault("the damage was not found".to_owned())) }
 }
 
-fn set_up(dir: &Path) -> Result<(Node, LedgerEntry), CliError> {
-    chapter("A node, a policy, a ledger");
+/// A node with the built-in package and a ledger under it.
+pub(crate) fn set_up(dir: &Path) -> Result<(Node, LedgerEntry), CliError> {
     let node = Node::init(dir)?;
     let package: Package =
         decode_canonical(PACKAGE).map_err(|error| CliError::Fault(format!("the built-in package: {error}")))?;
@@ -59,18 +60,24 @@ fn set_up(dir: &Path) -> Result<(Node, LedgerEntry), CliError> {
     node.trust_publisher(&publisher)?;
     let digest = node.add_package(&package)?;
     let entry = node.create_ledger("incident", digest)?;
+    Ok((node, entry))
+}
+
+fn introduce(node: &Node, entry: &LedgerEntry) -> Result<(), CliError> {
+    chapter("A node, a policy, a ledger");
+    let (digest, package) = node.find_package(&entry.genesis.package.to_string())?;
     let description = &package.manifest.description;
-    println!("node      {} (attester {})", dir.display(), text::digest(node.attester()?.public()));
+    println!("node      {} (attester {})", node.dir().display(), text::digest(node.attester()?.public()));
     println!(
         "policy    {} {}, {} bytes of WebAssembly signed by {}, package {}",
         description.name,
         description.version,
         text::count(package.component.len() as u64),
-        publisher.name(),
+        package.manifest.publisher,
         text::digest(digest)
     );
     println!("ledger    {}", text::digest(entry.id));
-    Ok((node, entry))
+    Ok(())
 }
 
 fn submit(node: &Node, entry: &LedgerEntry) -> Result<(), CliError> {

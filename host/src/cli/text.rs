@@ -77,6 +77,11 @@ pub(crate) fn short(text: &str) -> String {
     text.chars().take(CELL_CHARS_MAX - 1).chain(['…']).collect()
 }
 
+/// A figure with two decimals.
+pub(crate) fn fixed(number: f64) -> String {
+    format!("{number:.2}")
+}
+
 /// 12345678 as 12,345,678.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
