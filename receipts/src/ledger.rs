@@ -331,3 +331,6 @@ impl Head {
         &mut self.state
     }
 }
+
+#[cfg(test)]
+mod tests;
