@@ -3,6 +3,10 @@
 use super::text;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::{Map, Value};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
 
 /// Prints reports in the form that was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +55,7 @@ impl Printer {
     /// One thing with its fields.
     pub(crate) fn record(self, record: Record) {
         if self.json {
-            println!("{}", record.into_json());
+            say(record.into_json());
             return;
         }
         let width = record.fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -63,11 +67,11 @@ impl Printer {
     /// Things of one kind, one line each.
     pub(crate) fn rows(self, rows: Vec<Record>) {
         if self.json {
-            println!("{}", Value::Array(rows.into_iter().map(Record::into_json).collect()));
+            say(Value::Array(rows.into_iter().map(Record::into_json).collect()));
             return;
         }
         let Some(first) = rows.first() else {
-            println!("(none)");
+            say("(none)");
             return;
         };
         let mut table = Table::new();
@@ -76,25 +80,30 @@ impl Printer {
         for row in rows {
             table.add_row(row.fields.iter().map(|(_, value)| text::short(&plain(value))));
         }
-        println!("{table}");
+        say(table);
     }
 
     /// One line of a stream: a JSON line, or what `line` says.
     pub(crate) fn line(self, record: Record, line: impl FnOnce() -> String) {
-        if self.json { println!("{}", record.into_json()) } else { println!("{}", line()) }
+        if self.json { say(record.into_json()) } else { say(line()) }
     }
+}
+
+/// One line on standard output. A reader that went away, as `head` does, is no reason to fail.
+pub(crate) fn say(line: impl Display) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 fn print_field(name: &str, value: &Value, width: usize) {
     match value {
         Value::Array(items) if items.iter().any(Value::is_object) => {
-            println!("{name}:");
+            say(format_args!("{name}:"));
             for item in items {
-                println!("  - {}", inline(item));
+                say(format_args!("  - {}", inline(item)));
             }
         }
-        Value::Object(_) => println!("{name:width$}  {}", inline(value)),
-        _ => println!("{name:width$}  {}", plain(value)),
+        Value::Object(_) => say(format_args!("{name:width$}  {}", inline(value))),
+        _ => say(format_args!("{name:width$}  {}", plain(value))),
     }
 }
 

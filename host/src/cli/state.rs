@@ -3,7 +3,7 @@
 use super::{
     args::StateCommand,
     error::{CliError, Exit},
-    report::{Printer, Record},
+    report::{Printer, Record, say},
     text,
 };
 use crate::{
@@ -67,7 +67,7 @@ fn view_one(node: &Node, entry: &LedgerEntry, name: &str, args: &str, print: Pri
         let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| text::bytes(&bytes).into());
         print.record(shown.with("value", value));
     } else {
-        println!("{}", text::bytes(&bytes));
+        say(text::bytes(&bytes));
     }
     Ok(Exit::Done)
 }
