@@ -2,7 +2,8 @@
 //!
 //! The floor is the same guest component with a fresh pooled instance for every step over an in-memory map: no check,
 //! no diff, no root, no receipt. Every other figure is a ratio to figures of the same run, so that a noisy machine
-//! disturbs both sides. Medians over rounds; the rounds of floor and execution alternate.
+//! disturbs both sides. Medians over rounds, means for signature and root; the rounds of floor and execution alternate.
+//! A step that is not accepted, or a ledger that does not verify, ends the run without figures.
 
 use super::{
     demo,
@@ -25,8 +26,8 @@ use crate::{
     verify::{VerifyOptions, verify},
 };
 use crossbeam_channel::{Receiver, Sender, bounded};
-use reprise_abi::{Event, Input};
-use reprise_receipts::{Head, Package, PackageDigest, SigningKey, StateTrie};
+use reprise_abi::{Event, Input, OutcomeClass};
+use reprise_receipts::{Head, Package, PackageDigest, SigningKey, StateTrie, Verdict};
 use std::{
     fs::File,
     hint::black_box,
@@ -131,7 +132,8 @@ fn in_memory(package: Package, entry: &LedgerEntry) -> Result<(f64, f64), CliErr
                 let work = head.prepare(input).map_err(|error| CliError::Fault(error.to_string()))?;
                 let ledger = head.ledger();
                 let executed = executor.step(head.lend_state(), ledger, input)?;
-                black_box(head.seal(input, &work, executed));
+                let sealed = head.seal(input, &work, executed);
+                accepted(sealed.receipt.seq, sealed.receipt.class)?;
             }
             rounds.push((floor_us, per_step(started, inputs.len())));
         }
@@ -164,16 +166,26 @@ fn durable_us(node: &Node, entry: &LedgerEntry, from: u64, count: u64, window: u
         let elapsed = feed(proposals, window, &proposals_out, &answers_in);
         drop(proposals_out);
         pipeline.join().map_err(|_| CliError::Fault("the pipeline panicked".to_owned()))??;
-        Ok(elapsed / steps as f64)
+        Ok(elapsed? / (steps - 1) as f64)
     })
 }
 
-/// Microseconds from the second answer to the last: the package is loaded by then.
-fn feed(proposals: Vec<Proposal>, window: usize, out: &Sender<Proposal>, answers: &Receiver<Answer>) -> f64 {
+/// Microseconds from the first answer to the last: the package is loaded by then.
+fn feed(
+    proposals: Vec<Proposal>,
+    window: usize,
+    out: &Sender<Proposal>,
+    answers: &Receiver<Answer>,
+) -> Result<f64, CliError> {
     let mut proposals = proposals.into_iter();
     let mut send = || proposals.next().is_some_and(|proposal| out.send(proposal).is_ok());
+    let answered = || match answers.recv() {
+        Ok(Answer::Receipt { seq, class, duplicate: false, .. }) => accepted(seq, class),
+        other => Err(CliError::Fault(format!("the bench expected a new receipt and got {other:?}"))),
+    };
     let mut open = usize::from(send());
-    if answers.recv().is_ok() {
+    if open > 0 {
+        answered()?;
         open -= 1;
     }
     let started = Instant::now();
@@ -181,9 +193,10 @@ fn feed(proposals: Vec<Proposal>, window: usize, out: &Sender<Proposal>, answers
         while open < window && send() {
             open += 1;
         }
-        if open == 0 || answers.recv().is_err() {
-            return started.elapsed().as_secs_f64() * 1e6;
+        if open == 0 {
+            return Ok(started.elapsed().as_secs_f64() * 1e6);
         }
+        answered()?;
         open -= 1;
     }
 }
@@ -192,8 +205,20 @@ fn verify_us(node: &Node, entry: &LedgerEntry, jobs: usize) -> Result<f64, CliEr
     let options = VerifyOptions { range: None, engine: EngineChoice::Cranelift, jobs };
     let size = node.journal().read(entry.no)?.size()?;
     let started = Instant::now();
-    black_box(verify(node.journal(), entry, node.dir(), &options, &Arc::new(AtomicU64::new(0)))?);
-    Ok(started.elapsed().as_secs_f64() * 1e6 / size as f64)
+    let verdict = verify(node.journal(), entry, node.dir(), &options, &Arc::new(AtomicU64::new(0)))?;
+    let elapsed = started.elapsed().as_secs_f64() * 1e6;
+    match verdict {
+        Verdict::Match(_) => Ok(elapsed / size as f64),
+        other => Err(CliError::Fault(format!("the ledger of the bench does not verify: {other:?}"))),
+    }
+}
+
+/// A bench of rejected or faulting steps would measure something else than it says.
+fn accepted(seq: u64, class: OutcomeClass) -> Result<(), CliError> {
+    if class == OutcomeClass::Accepted {
+        return Ok(());
+    }
+    Err(CliError::Fault(format!("step {seq} of the bench was not accepted: {}", class.name())))
 }
 
 /// Microseconds of writing and syncing one page of 4 KiB, in the directory of the journal.
