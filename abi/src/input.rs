@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Kinds with this prefix are the host's own commands; nobody else may submit them.
 pub const HOST_KIND_PREFIX: &str = "reprise.";
 
+/// Source of the inputs that the ledger gives itself: due timers, results of effects.
+pub const HOST_SOURCE: &str = "reprise";
+
 /// What somebody submits: not ordered yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {

@@ -20,10 +20,10 @@ pub mod timer;
 pub use codec::{Canonical, CodecError, decode_canonical, encode};
 pub use description::{Description, GovernedRule, RejectionCode};
 pub use diff::{Change, Diff, DiffError};
-pub use effect::{Compensator, Effect};
-pub use input::{Event, EventError, Input};
+pub use effect::{Compensator, EFFECT_KIND, Effect, EffectPhase, EffectResult, EffectStatus};
+pub use input::{Event, EventError, HOST_SOURCE, Input};
 pub use outcome::{LimitKind, Outcome, OutcomeClass, Rejection, TrapKind, Violation};
-pub use timer::{Timer, TimerChange};
+pub use timer::{TIMER_KIND, Timer, TimerChange};
 
 /// The WIT text of the policy world, for tools that build or inspect components.
 pub const POLICY_WIT: &str = include_str!("../wit/policy.wit");

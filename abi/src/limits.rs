@@ -8,6 +8,8 @@ pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 pub const DIFF_CHANGES_MAX: usize = 16_384;
 /// Most bytes (keys and new values) that one step may change.
 pub const DIFF_BYTES_MAX: usize = 1024 * 1024;
+/// Most bytes (keys and old values) that one step may replace or remove: a diff keeps them, so that it can be undone.
+pub const DIFF_REPLACED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Most entries in one page of a scan; a larger `limit` is cut to this.
 pub const SCAN_ENTRIES_MAX: u32 = 1_024;
 /// Most bytes (keys and values) in one page of a scan; the page ends before the entry that would pass it.
@@ -16,6 +18,18 @@ pub const SCAN_BYTES_MAX: usize = 256 * 1024;
 pub const EFFECTS_MAX: usize = 1_024;
 /// Longest payload of an effect, a compensator or a timer, in bytes.
 pub const EFFECT_PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of names and payloads in the effects and timers of one step together.
+pub const EFFECTS_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest answer of the world to an effect, in bytes.
+pub const EFFECT_ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// Most attempts at one effect, and at its compensator (H6).
+pub const EFFECT_ATTEMPTS_MAX: u32 = 5;
+/// Wait before the second attempt, in milliseconds; it doubles from attempt to attempt.
+pub const EFFECT_BACKOFF_FIRST_MS: u64 = 1_000;
+/// Longest wait between two attempts, in milliseconds: 15 minutes (H6).
+pub const EFFECT_BACKOFF_MAX_MS: u64 = 15 * 60 * 1_000;
+/// How long nothing is asked of a driver that used up its attempts, in milliseconds: 30 minutes (H6).
+pub const BREAKER_OPEN_MS: u64 = 30 * 60 * 1_000;
 /// Most timer changes (set or cancel) of one step.
 pub const TIMER_CHANGES_MAX: usize = 1_024;
 /// Longest name: idempotency key, source, kind, driver, timer id, invariant, view; in bytes of UTF-8.

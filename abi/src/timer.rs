@@ -3,6 +3,9 @@
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
+/// Kind of the inputs that a timer becomes: the id of the event is the timer's, the payload is the timer's.
+pub const TIMER_KIND: &str = "reprise.timer";
+
 /// An input to oneself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timer {

@@ -37,13 +37,11 @@ pub trait Host {
     fn scan(&mut self, prefix: &[u8], after: Option<&[u8]>, limit: u32) -> Page;
     /// Records an effect: the outside world should do something once the step is durable.
     ///
-    /// Today it ends up in the receipt and in `reprise receipts show`. No driver carries it out yet: whoever acts on it
-    /// reads it there and submits the result as an event.
+    /// What becomes of it comes back as an input: see [`HostEvent`](crate::HostEvent).
     fn emit(&mut self, effect: Effect);
     /// Sets or replaces a timer: an input to oneself at a logical time.
     ///
-    /// Today it is recorded in the receipt and does not come back as an input. A policy that must notice the passing of
-    /// time asks its source for a regular event, as `lease` does with `tick`.
+    /// It comes back as an input: see [`HostEvent`](crate::HostEvent).
     fn set_timer(&mut self, timer: Timer);
     /// Forgets a timer.
     fn cancel_timer(&mut self, id: &str);

@@ -5,6 +5,7 @@
 //! `README.md` beside this crate shows a whole small policy.
 
 pub mod host;
+pub mod host_event;
 pub mod policy;
 pub mod rejection;
 pub mod typed;
@@ -15,6 +16,7 @@ pub mod component;
 pub mod testing;
 
 pub use host::{Host, LogLevel, Page};
+pub use host_event::HostEvent;
 pub use policy::{NativePolicy, Policy, StepInput};
 pub use reprise_abi as abi;
 

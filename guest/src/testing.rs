@@ -4,6 +4,10 @@
 //! and invariants are checked after every step that changed something. It does not enforce the limits of
 //! [`reprise_abi::limits`].
 
+mod ledger;
+
+pub use ledger::{MemoryLedger, Pending, Ran};
+
 use crate::{
     host::{Host, LogLevel, Page},
     policy::{Policy, StepInput},

@@ -4,7 +4,7 @@
 //! JSON value; its bytes reach the policy unchanged. `specversion` and `datacontenttype` may be there and say nothing
 //! new. Any other field is refused, so that a misspelt one is not lost in silence.
 
-use crate::orderer::Proposal;
+use crate::orderer::{Origin, Proposal};
 use reprise_abi::{Event, EventError, limits::INPUT_BYTES_MAX};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -127,7 +127,7 @@ pub fn parse(line: &[u8], tag: u64) -> Result<Proposal, LineErrorKind> {
     let payload = event.data.map_or_else(Vec::new, |data| data.get().as_bytes().to_vec());
     let event = Event { id: event.id, source: event.source, kind: event.kind, payload };
     event.bounds()?;
-    Ok(Proposal { tag, event, time_ms })
+    Ok(Proposal { tag, event, time_ms, origin: Origin::Submitted })
 }
 
 fn time_ms(text: &str) -> Option<u64> {

@@ -3,7 +3,7 @@
 //! One node needs no network: [`LocalOrderer`] is alone with its ledger. The trait is the seam behind which a consensus
 //! engine can stand later.
 
-use reprise_abi::{Event, EventError, Input};
+use reprise_abi::{EFFECT_KIND, Event, EventError, Input};
 use reprise_receipts::{
     command::{COMMAND_KIND, is_host_kind},
     ledger::Head,
@@ -20,6 +20,18 @@ pub struct Proposal {
     pub event: Event,
     /// When its source says it happened, in milliseconds since 1970.
     pub time_ms: Option<u64>,
+    /// Who brings it.
+    pub origin: Origin,
+}
+
+/// Who brings an event: not everybody may bring every kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// Somebody outside.
+    #[default]
+    Submitted,
+    /// A driver of this node, with the result of an effect.
+    Driver,
 }
 
 /// What becomes of an event.
@@ -27,6 +39,8 @@ pub struct Proposal {
 pub enum Ordered {
     /// It is the next input.
     Next(Input),
+    /// Something is due before it: this is the next input. Then ask again.
+    DueFirst(Input, Proposal),
     /// It was answered before, at this sequence number.
     Duplicate {
         /// Where.
@@ -90,16 +104,28 @@ impl LocalOrderer {
 impl Orderer for LocalOrderer {
     /// Logical time is the event's or the clock's, and never before the last step's.
     fn order(&mut self, head: &Head, proposal: Proposal) -> Result<Ordered, Refusal> {
-        let Proposal { event, time_ms, .. } = proposal;
-        event.bounds()?;
-        if is_host_kind(&event.kind) && event.kind != COMMAND_KIND {
-            return Err(Refusal::HostKind);
-        }
+        proposal.event.bounds()?;
+        proposal.may_bring_its_kind()?;
         let proposed_ms = match self.time_source {
-            TimeSource::Event => time_ms.unwrap_or_else(clock_ms),
+            TimeSource::Event => proposal.time_ms.unwrap_or_else(clock_ms),
             TimeSource::Clock => clock_ms(),
         };
         let logical_time_ms = proposed_ms.max(head.logical_time_ms());
+        if let Some(due) = head.due_input(logical_time_ms) {
+            return Ok(Ordered::DueFirst(due, proposal));
+        }
+        let Proposal { event, origin, .. } = proposal;
+        let next =
+            |event| Ok(Ordered::Next(Input { seq: head.next_seq(), epoch: head.epoch(), logical_time_ms, event }));
+        if let (Some(halt), false) = (system::halt(head.state()), event.kind == COMMAND_KIND) {
+            let repeat = system::first_answer(head.state(), &event, logical_time_ms).is_some();
+            if origin == Origin::Driver || !repeat {
+                return Err(Refusal::Halted(halt));
+            }
+        }
+        if origin == Origin::Driver {
+            return next(event);
+        }
         if let Some(answer) = system::first_answer(head.state(), &event, logical_time_ms) {
             let same = answer.event == system::event_digest(&event);
             return if same {
@@ -108,14 +134,23 @@ impl Orderer for LocalOrderer {
                 Err(Refusal::Conflict { first: answer.seq })
             };
         }
-        if let (Some(halt), false) = (system::halt(head.state()), is_host_kind(&event.kind)) {
-            return Err(Refusal::Halted(halt));
-        }
-        Ok(Ordered::Next(Input { seq: head.next_seq(), epoch: head.epoch(), logical_time_ms, event }))
+        next(event)
     }
 }
 
-fn clock_ms() -> u64 {
+impl Proposal {
+    fn may_bring_its_kind(&self) -> Result<(), Refusal> {
+        let may = match self.origin {
+            Origin::Submitted => !is_host_kind(&self.event.kind) || self.event.kind == COMMAND_KIND,
+            Origin::Driver => self.event.kind == EFFECT_KIND,
+        };
+        if may { Ok(()) } else { Err(Refusal::HostKind) }
+    }
+}
+
+/// The node's clock, in milliseconds since 1970.
+#[must_use]
+pub fn clock_ms() -> u64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }

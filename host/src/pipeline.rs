@@ -16,11 +16,32 @@ use crate::{
 };
 use commit::{Committer, ToCommit};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use reprise_receipts::{Head, SigningKey, log::LogTail};
+use reprise_abi::Input;
+use reprise_receipts::{Head, Sealed, SigningKey, log::LogTail};
 use std::sync::Arc;
 
 /// Sealed steps that may wait for the disk: also the most that a crash can undo, none of them acknowledged.
 pub const IN_FLIGHT_STEPS_MAX: usize = 512;
+
+/// What a pipeline is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Place this event.
+    Propose(Proposal),
+    /// Let what is due by `to_ms` of logical time happen.
+    Advance {
+        /// For the answer.
+        tag: u64,
+        /// Until when, in milliseconds.
+        to_ms: u64,
+    },
+}
+
+impl From<Proposal> for Request {
+    fn from(proposal: Proposal) -> Self {
+        Self::Propose(proposal)
+    }
+}
 
 /// A ledger that is open for writing.
 pub struct OpenLedger {
@@ -53,9 +74,10 @@ pub enum PipelineError {
     Thread(String),
 }
 
-/// Runs every proposal through the ledger, and answers each of them once it is durable.
+/// Runs every request through the ledger, and answers each of them once it is durable. What is due by the time of an
+/// event goes first, without an answer of its own.
 ///
-/// Ends when `proposals` is closed and everything is durable and attested. Gives the ledger back as it is then.
+/// Ends when `requests` is closed and everything is durable and attested. Gives the ledger back as it is then.
 ///
 /// # Errors
 /// [`PipelineError`]. The ledger must then be opened anew from the journal.
@@ -65,7 +87,7 @@ pub fn run(
     orderer: Box<dyn Orderer>,
     runner: Runner,
     attester: Arc<SigningKey>,
-    proposals: Receiver<Proposal>,
+    requests: Receiver<Request>,
     answers: Sender<Answer>,
 ) -> Result<Committed, PipelineError> {
     let OpenLedger { no, head, tail, attested } = ledger;
@@ -76,7 +98,7 @@ pub fn run(
         .spawn(move || committer.run(&sealed_in))
         .map_err(|error| PipelineError::Thread(error.to_string()))?;
     let engine = Engine { head, orderer, runner };
-    let engine_thread = on_engine_thread("reprise-engine", move || engine.run(&proposals, &sealed_out))
+    let engine_thread = on_engine_thread("reprise-engine", move || engine.run(&requests, &sealed_out))
         .map_err(|error| PipelineError::Thread(error.to_string()))?;
     let executed = engine_thread.join().map_err(panic_text)?;
     let committed = commit_thread.join().map_err(panic_text)??;
@@ -97,29 +119,56 @@ struct Engine {
 }
 
 impl Engine {
-    /// Ends when there are no more proposals, or when nobody takes what was sealed: the committer says why.
-    fn run(mut self, proposals: &Receiver<Proposal>, sealed: &Sender<ToCommit>) -> Result<(), PipelineError> {
-        for proposal in proposals {
-            let next = self.step(proposal)?;
-            if sealed.send(next).is_err() {
+    /// Ends when there are no more requests, or when nobody takes what was sealed: the committer says why.
+    fn run(mut self, requests: &Receiver<Request>, sealed: &Sender<ToCommit>) -> Result<(), PipelineError> {
+        for request in requests {
+            let answered = match request {
+                Request::Propose(proposal) => self.propose(proposal, sealed)?,
+                Request::Advance { tag, to_ms } => self.advance(tag, to_ms, sealed)?,
+            };
+            if sealed.send(answered).is_err() {
                 break;
             }
         }
         Ok(())
     }
 
-    fn step(&mut self, proposal: Proposal) -> Result<ToCommit, PipelineError> {
+    fn propose(&mut self, mut proposal: Proposal, sealed: &Sender<ToCommit>) -> Result<ToCommit, PipelineError> {
         let tag = proposal.tag;
-        let input = match self.orderer.order(&self.head, proposal) {
-            Ok(Ordered::Next(input)) => input,
-            Ok(Ordered::Duplicate { first }) => return Ok(ToCommit::Duplicate { tag, first }),
-            Err(refusal) => return Ok(ToCommit::Refused { tag, refusal }),
-        };
-        let seq = input.seq;
-        let work = self.head.prepare(&input).expect("the orderer gives only inputs that may be the next one");
-        let executed = self.runner.run(&mut self.head, &input, &work);
-        let executed = executed.map_err(|error| PipelineError::Run { seq, error })?;
-        Ok(ToCommit::Step { tag, step: Box::new(self.head.seal(&input, &work, executed)) })
+        loop {
+            match self.orderer.order(&self.head, proposal) {
+                Ok(Ordered::Next(input)) => return Ok(ToCommit::Step { tag: Some(tag), step: self.seal(&input)? }),
+                Ok(Ordered::Duplicate { first }) => return Ok(ToCommit::Duplicate { tag, first }),
+                Err(refusal) => return Ok(ToCommit::Refused { tag, refusal }),
+                Ok(Ordered::DueFirst(due, waiting)) => {
+                    self.owed(&due, sealed)?;
+                    proposal = waiting;
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, tag: u64, to_ms: u64, sealed: &Sender<ToCommit>) -> Result<ToCommit, PipelineError> {
+        let mut steps = 0;
+        while let Some(due) = self.head.due_input(to_ms) {
+            self.owed(&due, sealed)?;
+            steps += 1;
+        }
+        Ok(ToCommit::Advanced { tag, steps })
+    }
+
+    /// When nobody takes it any more, the next answer finds that out.
+    fn owed(&mut self, due: &Input, sealed: &Sender<ToCommit>) -> Result<(), PipelineError> {
+        let step = self.seal(due)?;
+        let _ = sealed.send(ToCommit::Step { tag: None, step });
+        Ok(())
+    }
+
+    fn seal(&mut self, input: &Input) -> Result<Box<Sealed>, PipelineError> {
+        let work = self.head.prepare(input).expect("the orderer gives only inputs that may be the next one");
+        let executed = self.runner.run(&mut self.head, input, &work);
+        let executed = executed.map_err(|error| PipelineError::Run { seq: input.seq, error })?;
+        Ok(Box::new(self.head.seal(input, &work, executed)))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Node and verifier run steps through the same function; they differ in where the executors come from.
 
 use crate::engine::{Executor, HostFault};
-use reprise_abi::{Input, Outcome};
+use reprise_abi::{EffectResult, EffectStatus, Input, Outcome};
 use reprise_receipts::{
     Executed, Head, Missing, PackageDigest, command::CommandError, ledger::Work, package::Manifest,
 };
@@ -57,8 +57,11 @@ impl Runner {
     pub fn run(&mut self, head: &mut Head, input: &Input, work: &Work) -> Result<Executed, RunError> {
         match work {
             Work::Step => self.step(head, input),
+            Work::Timer { .. } => self.tell(head, input),
+            Work::Result(EffectResult { status: EffectStatus::Retry { .. }, .. }) => Ok(answered_by_the_ledger()),
+            Work::Result(_) => self.tell(head, input),
             Work::Migrate { to } => self.migrate(head, input, *to),
-            Work::Resume => Ok(Executed::answered(Outcome::Accepted { answer: Vec::new() })),
+            Work::Resume => Ok(answered_by_the_ledger()),
             Work::Refuse(error) => Ok(Executed::answered(Outcome::Rejected((*error).into()))),
         }
     }
@@ -77,6 +80,15 @@ impl Runner {
         Ok(loaded.executor.step(head.lend_state(), ledger, input)?)
     }
 
+    /// The ledger's own news, for a policy that names their kind in its description.
+    fn tell(&mut self, head: &mut Head, input: &Input) -> Result<Executed, RunError> {
+        let hears = &self.load(head.package(), input.seq)?.manifest.description.input_kinds;
+        if hears.binary_search(&input.event.kind).is_ok() {
+            return self.step(head, input);
+        }
+        Ok(answered_by_the_ledger())
+    }
+
     fn migrate(&mut self, head: &mut Head, input: &Input, to: PackageDigest) -> Result<Executed, RunError> {
         let ledger = head.ledger();
         let old = self.load(head.package(), input.seq)?.manifest.clone();
@@ -93,4 +105,8 @@ impl Runner {
         }
         Ok(self.loaded.get_mut(&package).expect("it was just loaded"))
     }
+}
+
+fn answered_by_the_ledger() -> Executed {
+    Executed::answered(Outcome::Accepted { answer: Vec::new() })
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Version of the genesis format that this code writes.
 pub const GENESIS_FORMAT: u16 = 1;
 /// The rules that this code implements: codec, system keys, outcome classes.
-pub const PROTOCOL_EPOCH: u32 = 1;
+pub const PROTOCOL_EPOCH: u32 = 2;
 /// Most operators of a ledger.
 pub const OPERATORS_MAX: usize = 32;
 
@@ -52,7 +52,7 @@ impl Genesis {
     /// [`CodecError::Invalid`] with what is not supported.
     pub fn supported(&self) -> Result<(), CodecError> {
         let rule = |holds, rule| if holds { Ok(()) } else { Err(CodecError::Invalid { kind: Self::KIND, rule }) };
-        rule(self.protocol_epoch == PROTOCOL_EPOCH, "only protocol epoch 1 is supported")?;
+        rule(self.protocol_epoch == PROTOCOL_EPOCH, "only protocol epoch 2 is supported")?;
         let mut keys = self.operators.iter().chain([&self.attester]);
         rule(keys.all(|key| PublicKey::from_bytes(*key.as_bytes()).is_ok()), "no key may be weak")
     }

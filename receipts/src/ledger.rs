@@ -4,19 +4,25 @@
 //! [`Head::seal`] turns what came out of it into the diff, the roots, the receipt, and the next head. The node seals to
 //! produce a receipt, a verifier seals to compare with one: there is no second path.
 
+mod order;
+
+pub use order::OrderError;
+
 use crate::{
-    command::{self, Command, CommandError, SignedCommand},
+    command::CommandError,
     digest::{
         DiffDigest, EngineProfileDigest, ExecutionRoot, InputDigest, LeafHash, LedgerId, OutputDigest, PackageDigest,
         StateRoot,
     },
     genesis::Genesis,
     receipt::{RECEIPT_FORMAT, Receipt, StepOutput, StepRecord},
-    system::{self, FirstAnswer, Halt, SystemChanges},
+    system::{self, FirstAnswer, SystemChanges, outbox::ResultError},
     transcript::Transcript,
     trie::{ApplyError, StateTrie},
 };
-use reprise_abi::{Change, Diff, Effect, Input, Outcome, TimerChange, encode};
+use reprise_abi::{
+    Change, Diff, EFFECT_KIND, Effect, EffectResult, Event, Input, Outcome, Rejection, TIMER_KIND, TimerChange, encode,
+};
 
 /// What an executor reports of one step. The ledger's own bookkeeping is not in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +39,8 @@ pub struct Executed {
     pub execution: ExecutionRoot,
     /// Fuel charged: all of the step's on a trap or when it ran out; 0 for native execution.
     pub fuel: u64,
+    /// Host calls in the transcript.
+    pub calls: u64,
 }
 
 impl Executed {
@@ -40,7 +48,7 @@ impl Executed {
     #[must_use]
     pub fn answered(outcome: Outcome) -> Self {
         let execution = Transcript::new().finish(&outcome);
-        Self { outcome, changes: Vec::new(), effects: Vec::new(), timers: Vec::new(), execution, fuel: 0 }
+        Self { outcome, changes: Vec::new(), effects: Vec::new(), timers: Vec::new(), execution, fuel: 0, calls: 0 }
     }
 }
 
@@ -54,48 +62,37 @@ pub enum Work {
         /// The package to put in force.
         to: PackageDigest,
     },
+    /// The policy's `step`, if it hears timers: this one is due.
+    Timer {
+        /// Which timer.
+        id: String,
+        /// When it was due, in milliseconds.
+        due_ms: u64,
+    },
+    /// The policy's `step`, if it hears results of effects and this one is final.
+    Result(EffectResult),
     /// Nothing: the ledger lifts its halt.
     Resume,
-    /// Nothing: the ledger rejects a command.
-    Refuse(CommandError),
+    /// Nothing: the ledger itself rejects the input.
+    Refuse(Refusal),
 }
 
-/// Why an input cannot be the next one. The orderer never lets this happen; a verifier reports it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OrderError {
-    /// Not the next sequence number.
-    #[error("sequence number {found}, expected {expected}")]
-    Sequence {
-        /// The next one.
-        expected: u64,
-        /// The one given.
-        found: u64,
-    },
-    /// Ordered under another epoch than the one in force.
-    #[error("epoch {found}, expected {expected}")]
-    Epoch {
-        /// The one in force.
-        expected: u64,
-        /// The one given.
-        found: u64,
-    },
-    /// Logical time goes back.
-    #[error("logical time {found} ms is before {last} ms")]
-    Time {
-        /// Logical time of the last step.
-        last: u64,
-        /// The one given.
-        found: u64,
-    },
-    /// The idempotency key was answered less than 24 hours of logical time ago.
-    #[error("the idempotency key was answered at sequence number {first}")]
-    Duplicate {
-        /// Where.
-        first: u64,
-    },
-    /// The ledger stands still and this is no command.
-    #[error("the ledger is halted since sequence number {}", .0.seq)]
-    Halted(Halt),
+/// Why the ledger itself rejects an input. The receipt says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A command.
+    Command(CommandError),
+    /// The result of an effect.
+    Result(ResultError),
+}
+
+impl From<Refusal> for Rejection {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Command(error) => error.into(),
+            Refusal::Result(error) => error.into(),
+        }
+    }
 }
 
 /// Everything that the next step depends on.
@@ -147,25 +144,6 @@ impl Head {
             genesis,
             state,
         }
-    }
-
-    /// Holds an input against the rules of order, and says what must be executed for it.
-    ///
-    /// # Errors
-    /// [`OrderError`]: the input cannot be the next one.
-    pub fn prepare(&self, input: &Input) -> Result<Work, OrderError> {
-        self.check_order(input)?;
-        if !command::is_host_kind(&input.event.kind) {
-            return match system::halt(&self.state) {
-                Some(halt) => Err(OrderError::Halted(halt)),
-                None => Ok(Work::Step),
-            };
-        }
-        Ok(match SignedCommand::authorised(input, self.ledger, &self.genesis, &self.state) {
-            Ok(Command::Resume { .. }) => Work::Resume,
-            Ok(Command::Upgrade { to, .. }) => Work::Migrate { to },
-            Err(error) => Work::Refuse(error),
-        })
     }
 
     /// Applies what was executed for the next input, and moves on.
@@ -226,32 +204,27 @@ impl Head {
         Ok(())
     }
 
-    fn check_order(&self, input: &Input) -> Result<(), OrderError> {
-        if input.seq != self.next_seq {
-            return Err(OrderError::Sequence { expected: self.next_seq, found: input.seq });
-        }
-        if input.epoch != self.genesis.epoch {
-            return Err(OrderError::Epoch { expected: self.genesis.epoch, found: input.epoch });
-        }
-        if input.logical_time_ms < self.logical_time_ms {
-            return Err(OrderError::Time { last: self.logical_time_ms, found: input.logical_time_ms });
-        }
-        match system::first_answer(&self.state, &input.event, input.logical_time_ms) {
-            Some(first) => Err(OrderError::Duplicate { first: first.seq }),
-            None => Ok(()),
-        }
-    }
-
     fn whole_diff(&self, input: &Input, work: &Work, executed: &Executed) -> Diff {
         let mut system = SystemChanges::new(&self.state);
-        let answer = FirstAnswer::of(input);
-        system.record_answer(&input.event, answer);
+        let now_ms = input.logical_time_ms;
+        if !is_owed(&input.event) {
+            system.record_answer(&input.event, FirstAnswer::of(input));
+        }
         match work {
-            Work::Step => system.record_outcome(input.seq, executed.outcome.class()),
+            Work::Step => {}
+            Work::Timer { id, due_ms } => system.timer_fired(*due_ms, id),
+            Work::Result(result) => system.settle(result, now_ms),
             Work::Migrate { to } if executed.outcome.is_accepted() => system.put_in_force(*to),
             Work::Resume => system.resume(),
             Work::Migrate { .. } | Work::Refuse(_) => {}
         }
+        let class = executed.outcome.class();
+        // The policy may not even have heard of a timer or a result: only a fault says something about it.
+        if *work == Work::Step || (is_owed(&input.event) && class.is_guest_fault()) {
+            system.record_outcome(input.seq, class);
+        }
+        system.change_timers(&executed.timers);
+        system.emit(&executed.effects, input.seq, input.epoch, now_ms);
         let mut changes = system.into_changes();
         changes.extend_from_slice(&executed.changes);
         Diff::new(changes).expect("system keys sort before policy keys, and both lists ascend")
@@ -263,6 +236,11 @@ impl Head {
         self.previous = leaf;
         self.state_root = receipt.next_state;
     }
+}
+
+/// The ledger gives itself this input: nobody submits it, so there is nobody to repeat it.
+fn is_owed(event: &Event) -> bool {
+    matches!(event.kind.as_str(), TIMER_KIND | EFFECT_KIND)
 }
 
 impl Head {

@@ -5,11 +5,22 @@
 //!
 //! | key | value | meaning |
 //! | --- | --- | --- |
+//! | `00 62` (`b`), 32 bytes of the driver's digest | logical time in milliseconds, 8 bytes big-endian | the driver's breaker is open until then |
+//! | `00 65` (`e`), 32 bytes of the idempotency key's digest | [`outbox::EffectMark`] | an effect that is in the outbox, or ended less than 24 hours ago |
 //! | `00 66` (`f`) | count, 8 bytes big-endian | consecutive guest faults, absent when none |
 //! | `00 68` (`h`) | [`Halt`] | the ledger takes no input but an operator's command |
 //! | `00 69` (`i`), 32 bytes of [`idempotency_key`] | seq and logical time, 8 bytes big-endian each, 32 bytes of [`event_digest`] | first answer to an idempotency key |
+//! | `00 6f` (`o`), deadline, seq, index (8, 8, 4 bytes, big-endian) | [`outbox::OutboxEntry`] | an effect that has not ended |
 //! | `00 70` (`p`) | package digest | policy in force, when it is not the genesis record's |
+//! | `00 74` (`t`), due time (8 bytes big-endian), timer id | the timer's payload | a timer that is set |
+//! | `00 75` (`u`), timer id | due time, 8 bytes big-endian | finds the timer |
 //! | `01`, the policy's key | the policy's value | policy state |
+
+pub mod due;
+pub mod outbox;
+pub mod timers;
+
+pub use due::Due;
 
 use crate::{
     digest::{PackageDigest, derive},
@@ -185,6 +196,15 @@ impl<'a> SystemChanges<'a> {
     /// Puts another policy in force.
     pub(crate) fn put_in_force(&mut self, package: PackageDigest) {
         self.after.insert(PACKAGE_KEY.to_vec(), Some(package.as_bytes().to_vec()));
+    }
+
+    /// What a key holds after the changes so far.
+    pub(crate) fn value(&self, key: &[u8]) -> Option<&[u8]> {
+        self.after.get(key).map_or_else(|| self.state.get(key), Option::as_deref)
+    }
+
+    pub(crate) fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.after.insert(key, value);
     }
 
     /// The changes that change something, in key order.

@@ -67,6 +67,8 @@ pub struct Transcript {
     buffer: Vec<u8>,
     /// What the buffer has been emptied into; most transcripts never need it.
     hasher: Option<Box<blake3::Hasher>>,
+    /// Host calls in it.
+    calls: u64,
 }
 
 impl Transcript {
@@ -83,17 +85,17 @@ impl Transcript {
 
     /// The policy read a key.
     pub fn get(&mut self, key: &[u8], value: Option<&[u8]>) {
-        self.tag(0x10).bytes(key).option(value, Self::bytes);
+        self.call(0x10).bytes(key).option(value, Self::bytes);
     }
 
     /// The policy wrote a key.
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
-        self.tag(0x11).bytes(key).bytes(value);
+        self.call(0x11).bytes(key).bytes(value);
     }
 
     /// The policy removed a key.
     pub fn delete(&mut self, key: &[u8]) {
-        self.tag(0x12).bytes(key);
+        self.call(0x12).bytes(key);
     }
 
     /// The policy read a page of keys.
@@ -105,7 +107,7 @@ impl Transcript {
         entries: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
         more: bool,
     ) {
-        self.tag(0x13).bytes(prefix).option(after, Self::bytes).u32(limit).len(entries.len());
+        self.call(0x13).bytes(prefix).option(after, Self::bytes).u32(limit).len(entries.len());
         for (key, value) in entries {
             self.bytes(key).bytes(value);
         }
@@ -114,24 +116,30 @@ impl Transcript {
 
     /// The policy recorded an effect.
     pub fn emit(&mut self, effect: &Effect) {
-        self.tag(0x20).text(&effect.idempotency_key).text(&effect.driver);
+        self.call(0x20).text(&effect.idempotency_key).text(&effect.driver);
         self.u64(effect.deadline_ms).bytes(&effect.payload);
         self.option(effect.compensator.as_ref(), |to, undo| to.text(&undo.driver).bytes(&undo.payload));
     }
 
     /// The policy set a timer.
     pub fn set_timer(&mut self, timer: &Timer) {
-        self.tag(0x30).text(&timer.id).u64(timer.due_ms).bytes(&timer.payload);
+        self.call(0x30).text(&timer.id).u64(timer.due_ms).bytes(&timer.payload);
     }
 
     /// The policy forgot a timer.
     pub fn cancel_timer(&mut self, id: &str) {
-        self.tag(0x31).text(id);
+        self.call(0x31).text(id);
     }
 
     /// The policy wrote a message. Levels: debug 0, info 1, warn 2, error 3.
     pub fn log(&mut self, level: u8, message: &str) {
-        self.tag(0x40).tag(level).text(message);
+        self.call(0x40).tag(level).text(message);
+    }
+
+    /// Host calls so far.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls
     }
 
     /// Ends it. This is the execution root of the step.
@@ -147,6 +155,11 @@ impl Transcript {
         };
         let mut hasher = self.hasher.map_or_else(|| EMPTY.clone(), |hasher| *hasher);
         ExecutionRoot::from_bytes(hasher.update(&self.buffer).finalize().into())
+    }
+
+    fn call(&mut self, tag: u8) -> &mut Self {
+        self.calls += 1;
+        self.tag(tag)
     }
 
     fn tag(&mut self, tag: u8) -> &mut Self {

@@ -5,11 +5,11 @@ use reprise::{
     engine::{BackEnd, EngineProfile, Executor, NativeExecutor, ViewError, WasmExecutor, on_engine_thread},
     events::EventLines,
 };
-use reprise_abi::{Input, decode_canonical};
+use reprise_abi::{Input, Outcome, decode_canonical};
 use reprise_guest::NativePolicy;
 use reprise_lease::Lease;
 use reprise_receipts::{
-    Genesis, Head, Package, SigningKey,
+    Executed, Genesis, Head, Package, SigningKey,
     genesis::{GENESIS_FORMAT, PROTOCOL_EPOCH},
     ledger::{OrderError, Sealed, Work},
 };
@@ -47,6 +47,11 @@ fn run(executor: &mut dyn Executor, package: &Package) -> (Vec<Sealed>, Vec<Resu
     for proposal in EventLines::new(lines.as_slice()) {
         let proposal = proposal.unwrap();
         let logical_time_ms = proposal.time_ms.unwrap_or(0).max(head.logical_time_ms());
+        // Deadlines that passed: the policy does not hear of them, so the ledger answers by itself.
+        while let Some(due) = head.due_input(logical_time_ms) {
+            let work = head.prepare(&due).unwrap();
+            sealed.push(head.seal(&due, &work, Executed::answered(Outcome::Accepted { answer: Vec::new() })));
+        }
         let input = Input { seq: head.next_seq(), epoch: head.epoch(), logical_time_ms, event: proposal.event };
         match head.prepare(&input) {
             Ok(Work::Step) => {}

@@ -20,8 +20,8 @@ use crate::{
     events::EventLines,
     journal::LedgerEntry,
     node::{EngineChoice, Node, PackageExecutors},
-    orderer::{LocalOrderer, Proposal, TimeSource},
-    pipeline::{self, Answer},
+    orderer::{LocalOrderer, Origin, Proposal, TimeSource},
+    pipeline::{self, Answer, Request},
     runner::Runner,
     verify::{VerifyOptions, verify},
 };
@@ -103,6 +103,7 @@ fn events(from: u64, count: u64) -> Result<Vec<Proposal>, CliError> {
             payload: format!(r#"{{"rank":{},"incarnation":1}}"#, at % 8).into_bytes(),
         },
         time_ms: Some(start_ms + at * 10),
+        origin: Origin::Submitted,
     };
     let opening = (from == 0).then_some(first);
     Ok(opening.into_iter().chain((from + 1..from + count).map(heartbeat)).collect())
@@ -174,11 +175,11 @@ fn durable_us(node: &Node, entry: &LedgerEntry, from: u64, count: u64, window: u
 fn feed(
     proposals: Vec<Proposal>,
     window: usize,
-    out: &Sender<Proposal>,
+    out: &Sender<Request>,
     answers: &Receiver<Answer>,
 ) -> Result<f64, CliError> {
     let mut proposals = proposals.into_iter();
-    let mut send = || proposals.next().is_some_and(|proposal| out.send(proposal).is_ok());
+    let mut send = || proposals.next().is_some_and(|proposal| out.send(proposal.into()).is_ok());
     let answered = || match answers.recv() {
         Ok(Answer::Receipt { seq, class, duplicate: false, .. }) => accepted(seq, class),
         other => Err(CliError::Fault(format!("the bench expected a new receipt and got {other:?}"))),

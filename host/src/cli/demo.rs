@@ -13,7 +13,7 @@ use crate::{
     journal::{LedgerEntry, tamper::Record},
     node::{Access, EngineChoice, Node, PackageExecutors},
     orderer::TimeSource,
-    pipeline::Answer,
+    pipeline::{Answer, Request},
     runner::Runner,
     verify::VerifyOptions,
 };
@@ -84,7 +84,11 @@ fn submit(node: &Node, entry: &LedgerEntry) -> Result<(), CliError> {
     chapter("The recorded incident goes through the sandbox");
     let started = Instant::now();
     let lines = EventLines::new(INCIDENT.as_bytes()).map(|line| {
-        line.map_err(|error| CliError::Line { file: "the built-in incident".to_owned(), error, advice: String::new() })
+        line.map(Request::from).map_err(|error| CliError::Line {
+            file: "the built-in incident".to_owned(),
+            error,
+            advice: String::new(),
+        })
     });
     let mut outcomes: BTreeMap<&str, u64> = BTreeMap::new();
     let committed = session::run(node, entry, TimeSource::Event, lines, |answer| {
@@ -94,6 +98,7 @@ fn submit(node: &Node, entry: &LedgerEntry) -> Result<(), CliError> {
             Answer::Receipt { class: OutcomeClass::Rejected, .. } => "rejected by the policy",
             Answer::Receipt { .. } => "guest faults",
             Answer::Refused { .. } => "refused",
+            Answer::Advanced { .. } => "timers and deadlines that were due",
         };
         *outcomes.entry(what).or_default() += 1;
     })?;

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     journal::LedgerEntry,
     node::{Access, Node},
-    orderer::Proposal,
+    orderer::{Origin, Proposal},
     pipeline::Answer,
 };
 use reprise_abi::{Event, OutcomeClass, encode};
@@ -108,7 +108,7 @@ fn carry_out(node: &Node, entry: &LedgerEntry, command: Command, id: &str, print
     let source = format!("operator/{}", operator.public());
     let payload = encode(&command.sign(entry.id, &operator));
     let event = Event { id: id.to_owned(), source, kind: COMMAND_KIND.to_owned(), payload };
-    let answer = submit::submit_one(node, entry, Proposal { tag: 0, event, time_ms: None })?;
+    let answer = submit::submit_one(node, entry, Proposal { tag: 0, event, time_ms: None, origin: Origin::Submitted })?;
     let Answer::Receipt { seq, class, code, .. } = answer else {
         return Err(CliError::Fault("a command was answered without a receipt".to_owned()));
     };

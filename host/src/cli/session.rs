@@ -4,14 +4,14 @@ use super::error::CliError;
 use crate::{
     journal::LedgerEntry,
     node::{EngineChoice, Node, PackageExecutors},
-    orderer::{LocalOrderer, Proposal, TimeSource},
-    pipeline::{self, Answer, Committed, IN_FLIGHT_STEPS_MAX},
+    orderer::{LocalOrderer, TimeSource},
+    pipeline::{self, Answer, Committed, IN_FLIGHT_STEPS_MAX, Request},
     runner::Runner,
 };
 use crossbeam_channel::bounded;
 use std::sync::Arc;
 
-/// Runs proposals through a ledger. `feed` gives them until it has no more; `on_answer` gets each answer when it is
+/// Runs requests through a ledger. `feed` gives them until it has no more; `on_answer` gets each answer when it is
 /// durable. The error of a feed that stops early is returned when everything before it is durable.
 ///
 /// # Errors
@@ -20,7 +20,7 @@ pub(crate) fn run(
     node: &Node,
     entry: &LedgerEntry,
     time_source: TimeSource,
-    feed: impl Iterator<Item = Result<Proposal, CliError>> + Send,
+    feed: impl Iterator<Item = Result<Request, CliError>> + Send,
     mut on_answer: impl FnMut(Answer),
 ) -> Result<Committed, CliError> {
     let ledger = node.open_ledger(entry)?;
@@ -28,12 +28,12 @@ pub(crate) fn run(
     let runner = Runner::new(Box::new(executors));
     let orderer = Box::new(LocalOrderer::new(time_source));
     let attester = Arc::new(node.attester()?);
-    let (proposals_out, proposals_in) = bounded(IN_FLIGHT_STEPS_MAX);
+    let (requests_out, requests_in) = bounded(IN_FLIGHT_STEPS_MAX);
     let (answers_out, answers_in) = bounded(IN_FLIGHT_STEPS_MAX);
     std::thread::scope(|scope| {
         let feeder = scope.spawn(move || {
-            for proposal in feed {
-                if proposals_out.send(proposal?).is_err() {
+            for request in feed {
+                if requests_out.send(request?).is_err() {
                     break;
                 }
             }
@@ -41,7 +41,7 @@ pub(crate) fn run(
         });
         let journal = node.journal().clone();
         let pipeline =
-            scope.spawn(move || pipeline::run(journal, ledger, orderer, runner, attester, proposals_in, answers_out));
+            scope.spawn(move || pipeline::run(journal, ledger, orderer, runner, attester, requests_in, answers_out));
         answers_in.iter().for_each(&mut on_answer);
         let committed = pipeline.join().map_err(|_| CliError::Fault("the pipeline panicked".to_owned()))?;
         let fed: Result<(), CliError> =

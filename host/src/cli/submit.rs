@@ -10,7 +10,7 @@ use crate::{
     events::EventLines,
     node::{Access, Node},
     orderer::{Proposal, Refusal},
-    pipeline::Answer,
+    pipeline::{Answer, Request},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reprise_abi::OutcomeClass;
@@ -71,6 +71,7 @@ impl Tally {
                 self.refused += 1;
                 self.list(tag, format!("refused: {refusal}"));
             }
+            Answer::Advanced { .. } => {}
         }
     }
 
@@ -108,6 +109,7 @@ fn each(answer: &Answer) -> Record {
             .with("leaf", leaf.to_string())
             .with("duplicate", *duplicate),
         Answer::Refused { tag, refusal } => Record::new().with("line", *tag).with("refused", refusal.to_string()),
+        Answer::Advanced { tag, steps } => Record::new().with("line", *tag).with("due steps", *steps),
     }
 }
 
@@ -125,11 +127,11 @@ fn feed<R: BufRead + Send>(
     mut lines: EventLines<R>,
     file: String,
     bar: ProgressBar,
-) -> impl Iterator<Item = Result<Proposal, CliError>> + Send {
+) -> impl Iterator<Item = Result<Request, CliError>> + Send {
     std::iter::from_fn(move || {
         let next = lines.next()?;
         bar.set_position(lines.bytes());
-        Some(next.map_err(|error| {
+        Some(next.map(Request::from).map_err(|error| {
             let advice = match error.line {
                 1 => "Nothing was submitted: mend the line and submit again".to_owned(),
                 line => format!(
@@ -161,7 +163,7 @@ pub(crate) fn submit_one(
     proposal: Proposal,
 ) -> Result<Answer, CliError> {
     let mut answer = None;
-    session::run(node, entry, crate::orderer::TimeSource::Clock, std::iter::once(Ok(proposal)), |given| {
+    session::run(node, entry, crate::orderer::TimeSource::Clock, std::iter::once(Ok(proposal.into())), |given| {
         answer = Some(given);
     })?;
     match answer {

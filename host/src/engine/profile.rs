@@ -5,8 +5,8 @@
 //! show in a receipt, and the verifier's other back end is there to notice when they do.
 
 use reprise_abi::limits::{
-    ANSWER_BYTES_MAX, COMPONENT_BYTES_MAX, DETAIL_BYTES_MAX, DIFF_BYTES_MAX, DIFF_CHANGES_MAX,
-    EFFECT_PAYLOAD_BYTES_MAX, EFFECTS_MAX, HOST_CALL_BYTES_PER_FUEL, HOST_CALL_FUEL, KEY_BYTES_MAX,
+    ANSWER_BYTES_MAX, COMPONENT_BYTES_MAX, DETAIL_BYTES_MAX, DIFF_BYTES_MAX, DIFF_CHANGES_MAX, DIFF_REPLACED_BYTES_MAX,
+    EFFECT_PAYLOAD_BYTES_MAX, EFFECTS_BYTES_MAX, EFFECTS_MAX, HOST_CALL_BYTES_PER_FUEL, HOST_CALL_FUEL, KEY_BYTES_MAX,
     LOG_MESSAGE_BYTES_MAX, LOG_MESSAGES_MAX, MEMORY_BYTES_MAX, MIGRATE_FUEL_MAX, NAME_BYTES_MAX, SCAN_BYTES_MAX,
     SCAN_ENTRIES_MAX, STATE_BYTES_MAX, STEP_FUEL_MAX, TABLE_ELEMENTS_MAX, TIMER_CHANGES_MAX, VALUE_BYTES_MAX,
 };
@@ -112,7 +112,7 @@ const SETTINGS: [(&str, &str); 10] = [
     ("seed", "derive_key(reprise 2026 step seed v1, ledger, seq)"),
 ];
 
-fn bounds() -> [(&'static str, u64); 30] {
+fn bounds() -> [(&'static str, u64); 32] {
     [
         ("step fuel", STEP_FUEL_MAX),
         ("migrate fuel", MIGRATE_FUEL_MAX),
@@ -133,9 +133,11 @@ fn bounds() -> [(&'static str, u64); 30] {
         ("value bytes", VALUE_BYTES_MAX as u64),
         ("diff changes", DIFF_CHANGES_MAX as u64),
         ("diff bytes", DIFF_BYTES_MAX as u64),
+        ("diff replaced bytes", DIFF_REPLACED_BYTES_MAX),
         ("scan entries", SCAN_ENTRIES_MAX.into()),
         ("scan bytes", SCAN_BYTES_MAX as u64),
         ("effects", EFFECTS_MAX as u64),
+        ("effects bytes", EFFECTS_BYTES_MAX as u64),
         ("effect payload bytes", EFFECT_PAYLOAD_BYTES_MAX as u64),
         ("timer changes", TIMER_CHANGES_MAX as u64),
         ("name bytes", NAME_BYTES_MAX as u64),

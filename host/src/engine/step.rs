@@ -2,7 +2,7 @@
 
 use super::{
     executor::{Answer, GuestFault, HostFault, Running, Stop},
-    step_host::Mode,
+    step_host::{Mode, Work},
 };
 use reprise_abi::{
     LimitKind, Outcome, Rejection, Violation,
@@ -23,12 +23,12 @@ pub(super) fn conclude(running: &mut impl Running, answer: Answer) -> Result<Exe
         Outcome::Trapped(_) | Outcome::OutOfFuel | Outcome::LimitExceeded(_) => running.fuel_max(),
     };
     let work = running.host().finish(&outcome);
-    let execution = work.execution;
+    let Work { changes, effects, timers, execution, calls } = work;
     if !outcome.is_accepted() {
-        let nothing = Executed { outcome, changes: vec![], effects: vec![], timers: vec![], execution, fuel };
+        let nothing = Executed { outcome, changes: vec![], effects: vec![], timers: vec![], execution, fuel, calls };
         return Ok(nothing);
     }
-    Ok(Executed { outcome, changes: work.changes, effects: work.effects, timers: work.timers, execution, fuel })
+    Ok(Executed { outcome, changes, effects, timers, execution, fuel, calls })
 }
 
 fn judge(running: &mut impl Running, answer: Answer) -> Result<Outcome, Stop> {

@@ -12,8 +12,9 @@ use super::executor::GuestFault;
 use reprise_abi::{
     Change, Compensator, Effect, LimitKind, Outcome, Timer, TimerChange, TrapKind,
     limits::{
-        DIFF_BYTES_MAX, DIFF_CHANGES_MAX, EFFECT_PAYLOAD_BYTES_MAX, EFFECTS_MAX, KEY_BYTES_MAX, LOG_MESSAGE_BYTES_MAX,
-        LOG_MESSAGES_MAX, NAME_BYTES_MAX, STATE_BYTES_MAX, TIMER_CHANGES_MAX, VALUE_BYTES_MAX,
+        DIFF_BYTES_MAX, DIFF_CHANGES_MAX, DIFF_REPLACED_BYTES_MAX, EFFECT_PAYLOAD_BYTES_MAX, EFFECTS_BYTES_MAX,
+        EFFECTS_MAX, KEY_BYTES_MAX, LOG_MESSAGE_BYTES_MAX, LOG_MESSAGES_MAX, NAME_BYTES_MAX, STATE_BYTES_MAX,
+        TIMER_CHANGES_MAX, VALUE_BYTES_MAX,
     },
 };
 use reprise_guest::{LogLevel, Page};
@@ -41,6 +42,8 @@ pub(super) struct StepHost {
     overlay: Overlay,
     effects: Vec<Effect>,
     timers: Vec<TimerChange>,
+    /// Bytes of the effects and timers so far.
+    sent_bytes: usize,
     log_messages: usize,
     transcript: Transcript,
     /// The last key with its namespace byte, kept so that reads need no allocation.
@@ -57,6 +60,8 @@ pub(super) struct Work {
     pub(super) timers: Vec<TimerChange>,
     /// Digest of the transcript.
     pub(super) execution: ExecutionRoot,
+    /// Host calls in it.
+    pub(super) calls: u64,
 }
 
 /// A page of a scan, and what it cost to make.
@@ -110,6 +115,7 @@ impl StepHost {
             overlay: Overlay::default(),
             effects: Vec::new(),
             timers: Vec::new(),
+            sent_bytes: 0,
             log_messages: 0,
             transcript: Transcript::new(),
             full_key: Vec::new(),
@@ -138,6 +144,7 @@ impl StepHost {
             changes: std::mem::take(&mut self.overlay).into_changes(),
             effects: std::mem::take(&mut self.effects),
             timers: std::mem::take(&mut self.timers),
+            calls: self.transcript.calls(),
             execution: std::mem::take(&mut self.transcript).finish(outcome),
         }
     }
@@ -200,6 +207,7 @@ impl StepHost {
             name(driver)?;
             payload(undo)?;
         }
+        self.send(effect.bytes())?;
         let effect = effect.to_effect();
         self.transcript.emit(&effect);
         self.effects.push(effect);
@@ -212,6 +220,7 @@ impl StepHost {
         require(self.timers.len() < TIMER_CHANGES_MAX, LimitKind::Timers)?;
         name(id)?;
         payload(bytes)?;
+        self.send(id.len() + bytes.len())?;
         let timer = Timer { id: id.to_owned(), due_ms, payload: bytes.to_vec() };
         self.transcript.set_timer(&timer);
         self.timers.push(TimerChange::Set(timer));
@@ -244,6 +253,14 @@ impl StepHost {
         Ok(())
     }
 
+    /// Counts what goes into the outbox or among the timers: a part of the state like any other.
+    fn send(&mut self, bytes: usize) -> Result<(), GuestFault> {
+        self.sent_bytes += bytes;
+        require(self.sent_bytes <= EFFECTS_BYTES_MAX, LimitKind::EffectPayload)?;
+        let state_bytes = self.state.bytes().saturating_add(self.sent_bytes as u64);
+        require(state_may_become(state_bytes, self.overlay.size()) && state_bytes <= STATE_BYTES_MAX, LimitKind::State)
+    }
+
     fn may_read(&self) -> Result<(), GuestFault> {
         match self.mode {
             Mode::Step | Mode::Migrate | Mode::Check | Mode::View => Ok(()),
@@ -274,6 +291,7 @@ impl StepHost {
         let size = self.overlay.size();
         require(size.keys <= DIFF_CHANGES_MAX, LimitKind::DiffChanges)?;
         require(size.bytes <= DIFF_BYTES_MAX, LimitKind::DiffBytes)?;
+        require(size.state_bytes_removed <= DIFF_REPLACED_BYTES_MAX, LimitKind::DiffBytes)?;
         require(state_may_become(state.bytes(), size), LimitKind::State)
     }
 }

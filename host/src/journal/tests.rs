@@ -1,6 +1,6 @@
 use super::*;
 use redb::backends::InMemoryBackend;
-use reprise_receipts::{EngineProfileDigest, SigningKey, StateRoot};
+use reprise_receipts::{EngineProfileDigest, SigningKey, StateRoot, genesis::PROTOCOL_EPOCH};
 
 fn genesis(nonce: u8) -> Genesis {
     let key = SigningKey::from_secret(&[7; 32]).public();
@@ -8,7 +8,7 @@ fn genesis(nonce: u8) -> Genesis {
         format: 1,
         name: "test".to_owned(),
         nonce: [nonce; 16],
-        protocol_epoch: 1,
+        protocol_epoch: PROTOCOL_EPOCH,
         engine_profile: EngineProfileDigest::from_bytes([1; 32]),
         package: PackageDigest::from_bytes([2; 32]),
         epoch: 1,

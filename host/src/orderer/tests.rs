@@ -1,6 +1,11 @@
 use super::*;
 use reprise_abi::{Outcome, limits::IDEMPOTENCY_RETENTION_MS};
-use reprise_receipts::{EngineProfileDigest, Executed, Genesis, PackageDigest, SigningKey};
+use reprise_receipts::{
+    EngineProfileDigest, Executed, Genesis, PackageDigest, SigningKey,
+    command::CommandError,
+    genesis::PROTOCOL_EPOCH,
+    ledger::{Refusal as LedgerRefusal, Work},
+};
 
 fn head() -> Head {
     let key = SigningKey::from_secret(&[7; 32]).public();
@@ -8,7 +13,7 @@ fn head() -> Head {
         format: 1,
         name: "test".to_owned(),
         nonce: [0; 16],
-        protocol_epoch: 1,
+        protocol_epoch: PROTOCOL_EPOCH,
         engine_profile: EngineProfileDigest::from_bytes([1; 32]),
         package: PackageDigest::from_bytes([2; 32]),
         epoch: 1,
@@ -21,7 +26,7 @@ fn head() -> Head {
 fn proposal(id: &str, payload: &str, time_ms: u64) -> Proposal {
     let (source, kind) = ("rank-1".to_owned(), "heartbeat".to_owned());
     let event = Event { id: id.to_owned(), source, kind, payload: payload.as_bytes().to_vec() };
-    Proposal { tag: 0, event, time_ms: Some(time_ms) }
+    Proposal { tag: 0, event, time_ms: Some(time_ms), origin: Origin::Submitted }
 }
 
 /// Orders an event, and has it accepted when it gets a place.
@@ -72,5 +77,5 @@ fn a_command_without_signatures_is_rejected_by_the_ledger() {
     let ordered = LocalOrderer::default().order(&head, wanted);
     let Ok(Ordered::Next(input)) = ordered else { panic!("{ordered:?}") };
     let work = head.prepare(&input).unwrap();
-    assert_eq!(work, reprise_receipts::ledger::Work::Refuse(reprise_receipts::command::CommandError::Malformed));
+    assert_eq!(work, Work::Refuse(LedgerRefusal::Command(CommandError::Malformed)));
 }

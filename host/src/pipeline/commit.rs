@@ -17,8 +17,10 @@ pub const GROUP_STEPS_MAX: usize = 256;
 
 /// What the engine hands over, in order.
 pub(super) enum ToCommit {
-    /// A new step.
-    Step { tag: u64, step: Box<Sealed> },
+    /// A new step; without a tag, one that nobody asked for: it was due.
+    Step { tag: Option<u64>, step: Box<Sealed> },
+    /// Everything that was due has been handed over.
+    Advanced { tag: u64, steps: u64 },
     /// An event that was answered before.
     Duplicate { tag: u64, first: u64 },
     /// An event that got no place.
@@ -49,6 +51,13 @@ pub enum Answer {
         tag: u64,
         /// Why.
         refusal: Refusal,
+    },
+    /// What was due has its receipts.
+    Advanced {
+        /// The request's tag.
+        tag: u64,
+        /// How many steps that were.
+        steps: u64,
     },
 }
 
@@ -109,8 +118,10 @@ impl Committer {
             places.push(match item {
                 ToCommit::Step { tag, step } => {
                     steps.push(*step);
+                    let Some(tag) = tag else { continue };
                     Place::New { tag, index: steps.len() - 1 }
                 }
+                ToCommit::Advanced { tag, steps } => Place::Advanced { tag, steps },
                 ToCommit::Duplicate { tag, first } => Place::Before { tag, first },
                 ToCommit::Refused { tag, refusal } => Place::None { tag, refusal },
             });
@@ -171,6 +182,7 @@ impl Committer {
         Ok(match place {
             Place::New { tag, index } => answer(tag, &steps[index].receipt, steps[index].leaf, false),
             Place::None { tag, refusal } => Answer::Refused { tag, refusal },
+            Place::Advanced { tag, steps } => Answer::Advanced { tag, steps },
             Place::Before { tag, first } => {
                 let bytes = self.journal.read(self.no)?.receipt(first)?;
                 let damaged = |reason| JournalError::damaged(RecordKind::Receipt, first, reason);
@@ -187,4 +199,5 @@ enum Place {
     New { tag: u64, index: usize },
     Before { tag: u64, first: u64 },
     None { tag: u64, refusal: Refusal },
+    Advanced { tag: u64, steps: u64 },
 }

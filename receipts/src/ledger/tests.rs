@@ -1,5 +1,10 @@
 use super::*;
-use crate::{SigningKey, command::COMMAND_KIND};
+use crate::{
+    SigningKey,
+    command::{COMMAND_KIND, Command},
+    genesis::PROTOCOL_EPOCH,
+    system::Halt,
+};
 use reprise_abi::{Event, OutcomeClass, Rejection, TrapKind, limits::GUEST_FAULTS_MAX};
 
 fn operator() -> SigningKey {
@@ -12,7 +17,7 @@ fn head() -> Head {
         format: 1,
         name: "test".to_owned(),
         nonce: [0; 16],
-        protocol_epoch: 1,
+        protocol_epoch: PROTOCOL_EPOCH,
         engine_profile: EngineProfileDigest::from_bytes([1; 32]),
         package: PackageDigest::from_bytes([2; 32]),
         epoch: 1,
@@ -53,9 +58,9 @@ fn guest_faults_in_a_row_halt_the_ledger_and_an_operator_lifts_the_halt() {
 
     let order = |halted_at, key: &SigningKey| encode(&Command::Resume { halted_at }.sign(head.ledger(), key));
     let stranger = input(&head, COMMAND_KIND, order(halt.seq, &SigningKey::from_secret(&[8; 32])));
-    assert_eq!(head.prepare(&stranger), Ok(Work::Refuse(CommandError::TooFewSignatures)));
+    assert_eq!(head.prepare(&stranger), Ok(Work::Refuse(Refusal::Command(CommandError::TooFewSignatures))));
     let other_halt = input(&head, COMMAND_KIND, order(halt.seq + 1, &operator()));
-    assert_eq!(head.prepare(&other_halt), Ok(Work::Refuse(CommandError::NotHalted)));
+    assert_eq!(head.prepare(&other_halt), Ok(Work::Refuse(Refusal::Command(CommandError::NotHalted))));
     let resume = input(&head, COMMAND_KIND, order(halt.seq, &operator()));
     let work = head.prepare(&resume).unwrap();
     assert_eq!(work, Work::Resume);
@@ -91,8 +96,8 @@ fn an_upgrade_is_good_for_one_place_and_one_predecessor() {
         head.prepare(&input(&head, COMMAND_KIND, encode(&command)))
     };
     assert_eq!(prepare(from, 0), Ok(Work::Migrate { to }));
-    assert_eq!(prepare(from, 1), Ok(Work::Refuse(CommandError::OtherPlace)));
-    assert_eq!(prepare(other, 0), Ok(Work::Refuse(CommandError::OtherPackage)));
+    assert_eq!(prepare(from, 1), Ok(Work::Refuse(Refusal::Command(CommandError::OtherPlace))));
+    assert_eq!(prepare(other, 0), Ok(Work::Refuse(Refusal::Command(CommandError::OtherPackage))));
 }
 
 #[test]
@@ -114,3 +119,5 @@ fn receipts_form_a_chain_and_order_is_held() {
     assert_eq!(refused(|i| i.logical_time_ms = 1), OrderError::Time { last: 2, found: 1 });
     assert_eq!(refused(|i| i.event.id = "1".to_owned()), OrderError::Duplicate { first: 1 });
 }
+
+mod owed;

@@ -1,7 +1,7 @@
 use super::*;
 
 /// A change here is a change of every receipt from then on: a new profile, made on purpose.
-const DIGEST: &str = "33d44b27c777411185450f5611e839e2e6065a87644df14995c170a1a97e7579";
+const DIGEST: &str = "81660e0f78ec2e371ff418903e90d58c6e267e712d87829f73a50c9709a9eadb";
 
 #[test]
 fn the_profile_is_the_one_that_receipts_were_made_under() {

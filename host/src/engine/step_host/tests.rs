@@ -120,6 +120,32 @@ fn limits_on_the_diff() {
 }
 
 #[test]
+fn limit_on_what_a_diff_replaces() {
+    let mut state = StateTrie::new();
+    let value = vec![0; VALUE_BYTES_MAX - 2];
+    let entries = (DIFF_REPLACED_BYTES_MAX / VALUE_BYTES_MAX as u64) as u16;
+    for number in 0..=entries {
+        let key = [&[POLICY_NAMESPACE], number.to_be_bytes().as_slice()].concat();
+        state.insert(&key, &value[..value.len() - 1]);
+    }
+    let mut host = stepping(state);
+    for number in 0..entries {
+        host.delete(&number.to_be_bytes()).unwrap();
+    }
+    assert_eq!(host.delete(&entries.to_be_bytes()), Err(LIMIT(LimitKind::DiffBytes)));
+}
+
+#[test]
+fn limit_on_the_bytes_of_effects_and_timers() {
+    let mut host = stepping(StateTrie::new());
+    let payload = vec![0; EFFECT_PAYLOAD_BYTES_MAX];
+    for _ in 0..EFFECTS_BYTES_MAX / EFFECT_PAYLOAD_BYTES_MAX - 1 {
+        host.emit(&EffectRef { payload: &payload, idempotency_key: "k", driver: "d", ..effect() }).unwrap();
+    }
+    assert_eq!(host.set_timer("t", 1, &payload), Err(LIMIT(LimitKind::EffectPayload)));
+}
+
+#[test]
 fn limit_on_the_state() {
     let size = |added, removed| Size { state_bytes_added: added, state_bytes_removed: removed, ..Size::default() };
     assert!(state_may_become(STATE_BYTES_MAX - 10, size(10, 0)));
