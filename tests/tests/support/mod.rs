@@ -1,5 +1,7 @@
 //! The command `reprise` as a child process, with a directory of its own for each test.
 
+#![allow(dead_code, reason = "every test program uses its part")]
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
