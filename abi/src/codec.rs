@@ -102,8 +102,11 @@ pub fn decode_canonical<T: Canonical>(bytes: &[u8]) -> Result<T, CodecError> {
     Ok(value)
 }
 
+/// What most encodings fit into, in bytes: without it a vector grows several times for each of them.
+const ENCODED_BYTES: usize = 512;
+
 fn encode_raw<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_allocvec(value).expect("encoding into memory cannot fail for these types")
+    postcard::to_extend(value, Vec::with_capacity(ENCODED_BYTES)).expect("encoding into memory cannot fail here")
 }
 
 /// Shorthand for [`Canonical::validate`]: `rule` must hold.

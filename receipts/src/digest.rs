@@ -3,6 +3,7 @@
 //! BLAKE3 in its key derivation mode with one context string per kind, so that bytes of one kind can never stand for
 //! another. The receipt log alone is SHA-256 (RFC 6962), because every transparency tool speaks it.
 
+use blake3::hazmat::{ContextKey, HasherExt};
 use core::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected 64 hexadecimal digits")]
 pub struct DigestTextError;
+
+/// [`derive`] for a context that is used over and over: it is hashed once per process, not once per call.
+macro_rules! derive_once {
+    ($context:literal, $bytes:expr) => {{
+        static CONTEXT: std::sync::LazyLock<blake3::hazmat::ContextKey> =
+            std::sync::LazyLock::new(|| blake3::hazmat::hash_derive_key_context($context));
+        $crate::digest::derive_with(&CONTEXT, $bytes)
+    }};
+}
+pub(crate) use derive_once;
 
 macro_rules! digest {
     ($(#[$doc:meta])* $name:ident) => {
@@ -94,6 +105,29 @@ digest!(
     LogRoot
 );
 
+digest!(
+    /// What a checkpoint record claims: see [`crate::checkpoint`].
+    CheckpointDigest
+);
+digest!(
+    /// Head of the chain of a ledger's checkpoints: see [`crate::checkpoint`].
+    ContinuityRoot
+);
+digest!(
+    /// Address of a snapshot chunk, which is the hash of the subtree of the state that it holds: see [`crate::snapshot`].
+    ChunkId
+);
+
+digest!(
+    /// What a bundle's trailer holds: see [`crate::bundle`].
+    BundleDigest
+);
+
+digest!(
+    /// Digest of a projection: see [`crate::projection`].
+    ProjectionRoot
+);
+
 impl LeafHash {
     /// What the first receipt of a ledger names as its predecessor.
     pub const NONE: Self = Self([0; 32]);
@@ -103,7 +137,7 @@ impl InputDigest {
     /// Of the canonical encoding of an input.
     #[must_use]
     pub fn of(encoded: &[u8]) -> Self {
-        Self(derive("reprise 2026 input v1", encoded))
+        Self(derive_once!("reprise 2026 input v1", encoded))
     }
 }
 
@@ -111,7 +145,7 @@ impl DiffDigest {
     /// Of the canonical encoding of a diff.
     #[must_use]
     pub fn of(encoded: &[u8]) -> Self {
-        Self(derive("reprise 2026 diff v1", encoded))
+        Self(derive_once!("reprise 2026 diff v1", encoded))
     }
 }
 
@@ -119,7 +153,7 @@ impl OutputDigest {
     /// Of the canonical encoding of a step output.
     #[must_use]
     pub fn of(encoded: &[u8]) -> Self {
-        Self(derive("reprise 2026 step output v1", encoded))
+        Self(derive_once!("reprise 2026 step output v1", encoded))
     }
 }
 
@@ -127,7 +161,7 @@ impl LedgerId {
     /// Of the canonical encoding of a genesis record.
     #[must_use]
     pub fn of(encoded: &[u8]) -> Self {
-        Self(derive("reprise 2026 genesis v1", encoded))
+        Self(derive_once!("reprise 2026 genesis v1", encoded))
     }
 }
 
@@ -135,14 +169,25 @@ impl EngineProfileDigest {
     /// Of the text of an engine profile.
     #[must_use]
     pub fn of(text: &[u8]) -> Self {
-        Self(derive("reprise 2026 engine profile v1", text))
+        Self(derive_once!("reprise 2026 engine profile v1", text))
     }
+}
+
+/// 256 bits of BLAKE3 in key derivation mode, the key of the context being known.
+pub(crate) fn derive_with(context: &ContextKey, bytes: &[u8]) -> [u8; 32] {
+    *blake3::Hasher::new_from_context_key(context).update(bytes).finalize().as_bytes()
 }
 
 /// 256 bits of BLAKE3 in key derivation mode.
 #[must_use]
 pub fn derive(context: &'static str, bytes: &[u8]) -> [u8; 32] {
     blake3::derive_key(context, bytes)
+}
+
+/// [`derive`] over bytes that come piece by piece.
+#[must_use]
+pub(crate) fn derive_hasher(context: &'static str) -> blake3::Hasher {
+    blake3::Hasher::new_derive_key(context)
 }
 
 fn from_hex(text: &str) -> Result<[u8; 32], DigestTextError> {

@@ -6,18 +6,25 @@
 #![forbid(unsafe_code)]
 
 pub mod attestation;
+pub mod bundle;
+pub mod checkpoint;
 pub mod command;
 pub mod digest;
+pub mod evidence;
 pub mod genesis;
 pub mod ledger;
 pub mod log;
 pub mod note;
 pub mod package;
+pub mod projection;
 pub mod receipt;
+pub mod snapshot;
 pub mod system;
 pub mod transcript;
 pub mod trie;
+pub mod trust_policy;
 pub mod verdict;
+pub mod witness;
 
 pub use attestation::{Attestation, AttestationBody, AttestationError, PublicKey, SigningKey};
 pub use digest::{

@@ -7,16 +7,18 @@
 
 mod check;
 mod proof;
+mod proof_file;
 mod tail;
 
 pub use self::{
     check::check_tiles,
     proof::{ConsistencyProof, InclusionProof, LogProofError, prove_consistency, prove_inclusion},
+    proof_file::{PROOF_FILE_BYTES_MAX, PROOF_FILE_EXTRA_BYTES_MAX, ProofFile, ProofFileError},
     tail::{LogTail, TileWrite},
 };
 
 use crate::digest::LogRoot;
-use tlog_tiles::{EMPTY_HASH, HASH_SIZE};
+use tlog_tiles::{EMPTY_HASH, HASH_SIZE, Tile};
 
 /// Bits of a tile index within a tile: a complete tile has `2^8` hashes.
 pub const TILE_HEIGHT: u8 = 8;
@@ -95,6 +97,12 @@ pub enum LogError {
         /// Size given.
         size: u64,
     },
+}
+
+/// Root of the subtree that a complete tile is: the hash that stands for it in the tile above.
+#[must_use]
+pub fn tile_root(hashes: &[u8; TILE_BYTES_MAX]) -> [u8; HASH_SIZE] {
+    Tile::subtree_hash(hashes).0
 }
 
 /// Complete subtrees of a tile's level in a log of `size` leaves.

@@ -52,8 +52,9 @@ impl NoteKey {
     /// [`NoteError`]: not such a text, a key id that does not belong to it, a weak key.
     pub fn parse(text: &str) -> Result<Self, NoteError> {
         signed_note::StandardVerifier::new(text).map_err(|_| NoteError::Key)?;
-        let (name, _) = text.split_once('+').ok_or(NoteError::Key)?;
-        let encoded = text.rsplit_once('+').ok_or(NoteError::Key)?.1;
+        // Base64 has plus signs of its own: only the first two separate.
+        let (name, rest) = text.split_once('+').ok_or(NoteError::Key)?;
+        let (_, encoded) = rest.split_once('+').ok_or(NoteError::Key)?;
         let bytes = base64_decode(encoded).ok_or(NoteError::Key)?;
         let key: [u8; 32] = bytes.get(1..).and_then(|key| key.try_into().ok()).ok_or(NoteError::Key)?;
         Self::new(name, PublicKey::from_bytes(key).map_err(|_| NoteError::Key)?)
@@ -155,3 +156,6 @@ fn base64_decode(text: &str) -> Option<Vec<u8>> {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     STANDARD.decode(text).ok()
 }
+
+#[cfg(test)]
+mod tests;

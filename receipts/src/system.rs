@@ -18,12 +18,13 @@
 
 pub mod due;
 pub mod outbox;
+pub mod reads;
 pub mod timers;
 
 pub use due::Due;
 
 use crate::{
-    digest::{PackageDigest, derive},
+    digest::{PackageDigest, derive_once},
     trie::StateTrie,
 };
 use reprise_abi::{
@@ -111,13 +112,13 @@ pub fn idempotency_key(event: &Event) -> [u8; 32] {
     bytes.extend_from_slice(&source_len.to_le_bytes());
     bytes.extend_from_slice(event.source.as_bytes());
     bytes.extend_from_slice(event.id.as_bytes());
-    derive("reprise 2026 idempotency key v1", &bytes)
+    derive_once!("reprise 2026 idempotency key v1", &bytes)
 }
 
 /// Digest of an event, independent of its order.
 #[must_use]
 pub fn event_digest(event: &Event) -> [u8; 32] {
-    derive("reprise 2026 event v1", &encode(event))
+    derive_once!("reprise 2026 event v1", &encode(event))
 }
 
 /// The first answer to this event's idempotency key, if it still stands at `now_ms`.

@@ -23,6 +23,7 @@ mod build;
 mod hash;
 pub mod proof;
 mod scan;
+pub(crate) mod subtree;
 
 pub use self::{
     bits::STATE_KEY_BYTES_MAX,
@@ -169,11 +170,15 @@ impl StateTrie {
                 return Err(ApplyError::OtherValue { index });
             }
         }
+        // What goes comes last: until then the leaves that were there lead every new key to its place, so that in a
+        // trie with subtrees left out a diff looks at no other leaves than `get` does.
         for change in diff.changes() {
-            match &change.after {
-                Some(value) => self.insert(&change.key, value),
-                None => assert!(self.remove(&change.key), "a change without value after it has one before it"),
+            if let Some(value) = &change.after {
+                self.insert(&change.key, value);
             }
+        }
+        for change in diff.changes().iter().filter(|change| change.after.is_none()) {
+            assert!(self.remove(&change.key), "a change without value after it has one before it");
         }
         Ok(())
     }

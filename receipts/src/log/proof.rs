@@ -66,6 +66,11 @@ pub fn prove_consistency(
 }
 
 impl InclusionProof {
+    /// Of siblings that were read from elsewhere; `None` if they are more than [`PROOF_HASHES_MAX`].
+    pub(super) fn from_hashes(hashes: Vec<[u8; HASH_SIZE]>) -> Option<Self> {
+        (hashes.len() <= PROOF_HASHES_MAX).then_some(Self(hashes))
+    }
+
     /// The siblings on the way from the leaf to the root.
     #[must_use]
     pub fn hashes(&self) -> &[[u8; HASH_SIZE]] {

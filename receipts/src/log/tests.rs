@@ -316,3 +316,11 @@ fn ranges_are_checked() {
     assert_eq!(leaves(10), None);
     assert_eq!(check_tiles(0, [], &source(&Tiles::new())), Ok(LogRoot::EMPTY));
 }
+
+#[test]
+fn the_root_of_a_complete_tile_is_its_hash_in_the_tile_above() {
+    let (tail, tiles) = log_of(256, 256);
+    let complete = tiles[&(0, 0)].as_slice().try_into().unwrap();
+    assert_eq!(tiles[&(1, 0)], tile_root(complete));
+    assert_eq!(tail.root(), LogRoot::from_bytes(tile_root(complete)));
+}

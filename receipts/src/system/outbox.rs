@@ -18,8 +18,8 @@ use reprise_abi::{
 };
 use serde::{Deserialize, Serialize};
 
-const QUEUE_PREFIX: &[u8] = &[SYSTEM_NAMESPACE, b'o'];
-const MARK_PREFIX: &[u8] = &[SYSTEM_NAMESPACE, b'e'];
+pub(super) const QUEUE_PREFIX: &[u8] = &[SYSTEM_NAMESPACE, b'o'];
+pub(super) const MARK_PREFIX: &[u8] = &[SYSTEM_NAMESPACE, b'e'];
 const BREAKER_PREFIX: &[u8] = &[SYSTEM_NAMESPACE, b'b'];
 
 /// An effect that has not ended.
@@ -65,7 +65,7 @@ impl OutboxEntry {
     /// One more failure uses up the attempts.
     #[must_use]
     pub fn is_last_attempt(&self) -> bool {
-        self.attempts + 1 >= EFFECT_ATTEMPTS_MAX
+        self.attempts >= EFFECT_ATTEMPTS_MAX - 1
     }
 
     /// Logical time at which it expires: the first millisecond after its deadline; `None` for never.
@@ -74,9 +74,8 @@ impl OutboxEntry {
         self.deadline_ms.checked_add(1)
     }
 
-    fn key(&self) -> Vec<u8> {
-        let place = [self.seq.to_be_bytes().as_slice(), &self.index.to_be_bytes()].concat();
-        [QUEUE_PREFIX, &self.deadline_ms.to_be_bytes(), &place].concat()
+    pub(super) fn key(&self) -> Vec<u8> {
+        entry_key(self.deadline_ms, self.seq, self.index)
     }
 }
 
@@ -285,11 +284,16 @@ fn backoff_ms(idempotency_key: &str, attempts: u32) -> u64 {
     wait_ms / 2 + drawn % (wait_ms / 2 + 1)
 }
 
-fn mark_key(idempotency_key: &str) -> Vec<u8> {
+pub(super) fn entry_key(deadline_ms: u64, seq: u64, index: u32) -> Vec<u8> {
+    let place = [seq.to_be_bytes().as_slice(), &index.to_be_bytes()].concat();
+    [QUEUE_PREFIX, &deadline_ms.to_be_bytes(), &place].concat()
+}
+
+pub(super) fn mark_key(idempotency_key: &str) -> Vec<u8> {
     [MARK_PREFIX, &derive("reprise 2026 effect key v1", idempotency_key.as_bytes())].concat()
 }
 
-fn breaker_key(driver: &str) -> Vec<u8> {
+pub(super) fn breaker_key(driver: &str) -> Vec<u8> {
     [BREAKER_PREFIX, &derive("reprise 2026 driver v1", driver.as_bytes())].concat()
 }
 

@@ -6,7 +6,7 @@ use super::{SYSTEM_NAMESPACE, SystemChanges};
 use crate::trie::StateTrie;
 use reprise_abi::{Timer, TimerChange};
 
-const QUEUE_PREFIX: &[u8] = &[SYSTEM_NAMESPACE, b't'];
+pub(super) const QUEUE_PREFIX: &[u8] = &[SYSTEM_NAMESPACE, b't'];
 const INDEX_PREFIX: &[u8] = &[SYSTEM_NAMESPACE, b'u'];
 
 /// All timers that are set, in (due time, id) order.
@@ -53,10 +53,10 @@ impl SystemChanges<'_> {
     }
 }
 
-fn queue_key(due_ms: u64, id: &str) -> Vec<u8> {
+pub(super) fn queue_key(due_ms: u64, id: &str) -> Vec<u8> {
     [QUEUE_PREFIX, &due_ms.to_be_bytes(), id.as_bytes()].concat()
 }
 
-fn index_key(id: &str) -> Vec<u8> {
+pub(super) fn index_key(id: &str) -> Vec<u8> {
     [INDEX_PREFIX, id.as_bytes()].concat()
 }

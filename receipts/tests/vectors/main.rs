@@ -6,7 +6,11 @@
 //! none at all.
 
 mod abi;
+mod bundle;
 mod golden;
+mod history;
+mod owed;
+mod projections;
 mod receipts;
 mod roots;
 mod seeded;
@@ -57,11 +61,25 @@ kinds! {
     command: reprise_receipts::command::Command,
     signed_command: reprise_receipts::command::SignedCommand,
     halt: reprise_receipts::system::Halt,
+    effect_result: reprise_abi::EffectResult,
+    outbox_entry: reprise_receipts::system::outbox::OutboxEntry,
+    effect_mark: reprise_receipts::system::outbox::EffectMark,
     presence_proof: reprise_receipts::trie::PresenceProof,
     absence_proof: reprise_receipts::trie::AbsenceProof,
     prefix_proof: reprise_receipts::trie::PrefixProof,
     inclusion_proof: reprise_receipts::log::InclusionProof,
     consistency_proof: reprise_receipts::log::ConsistencyProof,
+    snapshot_manifest: reprise_receipts::snapshot::Manifest,
+    snapshot_chunk: reprise_receipts::snapshot::Chunk,
+    checkpoint_claim: reprise_receipts::checkpoint::CheckpointClaim,
+    checkpoint_record: reprise_receipts::checkpoint::CheckpointRecord,
+    ancestry: reprise_receipts::checkpoint::Ancestry,
+    projection: reprise_receipts::projection::Projection,
+    projection_file: reprise_receipts::projection::ProjectionFile,
+    witness: reprise_receipts::witness::Witness,
+    bundle_header: reprise_receipts::bundle::BundleHeader,
+    log_edge: reprise_receipts::bundle::LogEdge,
+    evidence: reprise_receipts::evidence::Evidence,
 }
 
 fn check_vectors<T: Canonical + Seeded + Debug + PartialEq>(name: &str) {

@@ -155,7 +155,8 @@ impl Seeded for Halt {
     }
 }
 
-fn trie(random: &mut Random) -> StateTrie {
+/// Of up to 11 keys.
+pub fn trie(random: &mut Random) -> StateTrie {
     let mut trie = StateTrie::new();
     for _ in 0..random.below(12) {
         trie.insert(&key(random), &random.bytes(8));
@@ -164,7 +165,7 @@ fn trie(random: &mut Random) -> StateTrie {
 }
 
 /// Short and of few letters, so that keys meet and contain each other.
-fn key(random: &mut Random) -> Vec<u8> {
+pub fn key(random: &mut Random) -> Vec<u8> {
     random.list(3, |random| random.pick(b"ab\x00\xff"))
 }
 

@@ -4,9 +4,10 @@ use crate::{golden, seeded::Random};
 use reprise_receipts::StateTrie;
 use std::{collections::BTreeMap, fmt::Write};
 
-type Map = BTreeMap<Vec<u8>, Vec<u8>>;
+pub type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
-fn states() -> Vec<(&'static str, Map)> {
+/// Under names.
+pub fn states() -> Vec<(&'static str, Map)> {
     let map =
         |pairs: &[(&[u8], &[u8])]| pairs.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect::<Map>();
     let mut random = Random::for_kind("state_roots");

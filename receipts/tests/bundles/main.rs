@@ -1,0 +1,101 @@
+//! Bundles: what holds, what does not and why, and that nothing else is ever said of any bytes.
+
+mod fuzz;
+mod malformed;
+mod sample;
+
+use reprise_receipts::{
+    bundle::{BundleCheck, BundleError, BundleReader, BundleWriter, Checked, Piece, Trust},
+    digest::BundleDigest,
+    trust_policy::{PolicyRefusal, TrustPolicy},
+};
+use sample::{Draft, Ledger, key};
+use std::{env, fs, path::PathBuf};
+
+/// Reads a file in slices of this many bytes, and checks it.
+pub(crate) fn read(file: &[u8], slice: usize, trust: Trust) -> Result<BundleDigest, BundleError> {
+    let (mut reader, mut check, mut end) = (BundleReader::new(), BundleCheck::new(trust), None);
+    for mut input in file.chunks(slice) {
+        while let Some(piece) = reader.read(&mut input)? {
+            if let Checked::End(digest) = check.accept(piece)? {
+                end = Some(digest);
+            }
+        }
+    }
+    reader.end()?;
+    Ok(end.expect("a reader that is at its end has said so"))
+}
+
+pub(crate) fn drafts() -> [(&'static str, Draft); 4] {
+    let ledger = Ledger::new();
+    [
+        ("receipt", sample::receipt(&ledger)),
+        ("replay", sample::replay(&ledger)),
+        ("replay-from-snapshot", sample::replay_from_snapshot(&ledger)),
+        ("checkpoint", sample::checkpoint(&ledger)),
+    ]
+}
+
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/bundles").join(format!("{name}.bundle"))
+}
+
+#[test]
+fn samples_hold_however_they_are_sliced() {
+    for (name, draft) in drafts() {
+        let file = draft.to_bytes();
+        for slice in [1, 2, 3, 5, 7, 64, 1_000, file.len()] {
+            let digest = read(&file, slice, Trust::Attester(key()));
+            assert!(digest.is_ok(), "{name} in slices of {slice}: {digest:?}");
+        }
+    }
+}
+
+#[test]
+fn a_writer_writes_what_a_reader_reads() {
+    for (name, draft) in drafts() {
+        let (file, mut written) = (draft.to_bytes(), Vec::new());
+        let mut writer = BundleWriter::new(&draft.header, &mut written).unwrap();
+        for (section, item) in &draft.items {
+            writer.item(*section, item, &mut written).unwrap();
+        }
+        let digest = writer.finish(&mut written).unwrap();
+        assert!(written == file, "{name}");
+        let mut input = file.as_slice();
+        let mut reader = BundleReader::new();
+        let mut last = None;
+        while let Some(piece) = reader.read(&mut input).unwrap() {
+            last = Some(piece);
+        }
+        assert_eq!(last, Some(Piece::End(digest)), "{name}");
+    }
+}
+
+/// The format is held by files: a change of them is a change of format, made with `REPRISE_BLESS=1`.
+#[test]
+fn samples_are_the_committed_ones() {
+    for (name, draft) in drafts() {
+        let (path, file) = (fixture(name), draft.to_bytes());
+        if env::var_os("REPRISE_BLESS").is_some_and(|value| value == "1") {
+            fs::write(&path, &file).unwrap();
+        }
+        assert!(fs::read(&path).unwrap_or_default() == file, "{}: the format has changed", path.display());
+    }
+}
+
+#[test]
+fn a_trust_policy_asks_for_a_checkpoint() {
+    let policy = |key: &reprise_receipts::PublicKey, quorum: &str| {
+        let log = reprise_receipts::checkpoint::Checkpoint::note_key(sample::genesis().ledger_id(), *key);
+        let witness = reprise_receipts::checkpoint::CosignerKey::new("witness.test", sample::package_key()).unwrap();
+        TrustPolicy::parse(format!("log {log}\nwitness w {witness}\nquorum {quorum}\n").as_bytes()).unwrap()
+    };
+    let [(_, receipt), (_, replay), ..] = drafts();
+    let read = |draft: &Draft, policy| read(&draft.to_bytes(), 100, Trust::Policy(policy)).map(|_| ());
+    assert_eq!(read(&replay, policy(&key(), "none")), Ok(()));
+    assert_eq!(read(&receipt, policy(&key(), "none")), Err(BundleError::NoNote));
+    let refusal = PolicyRefusal::NoQuorum { found: 0, known: 1 };
+    assert_eq!(read(&replay, policy(&key(), "w")), Err(BundleError::Untrusted(refusal)));
+    let other = policy(&sample::package_key(), "none");
+    assert!(matches!(read(&replay, other), Err(BundleError::Attester { .. })));
+}

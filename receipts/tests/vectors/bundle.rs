@@ -1,0 +1,76 @@
+//! Values of the types of bundles and evidence.
+
+use crate::seeded::{Random, Seeded};
+use reprise_receipts::{
+    Attestation, Genesis, LeafHash, Package,
+    bundle::{BundleHeader, BundleKind, LogEdge, Section},
+    evidence::{Equivocation, Evidence, ExecutionFault, Fork, ForkedLeaf, SignedHead},
+    log::{InclusionProof, LogTail},
+    witness::Witness,
+};
+use std::collections::BTreeMap;
+
+impl Seeded for BundleHeader {
+    fn seeded(random: &mut Random) -> Self {
+        let kind = random.pick(&[BundleKind::Receipt, BundleKind::Checkpoint, BundleKind::Replay]);
+        let mut header = Self::new(kind, Genesis::seeded(random), random.number(), random.number());
+        for section in Section::ALL {
+            header.set_count(section, random.number());
+        }
+        header
+    }
+}
+
+impl Seeded for LogEdge {
+    fn seeded(random: &mut Random) -> Self {
+        let mut tail = LogTail::new();
+        for _ in 0..random.below(600) {
+            tail.append(LeafHash::from_bytes(random.digest()));
+        }
+        let tiles = tail.take_dirty_tiles().into_iter().map(|tile| ((tile.level, tile.index), tile.hashes));
+        let tiles: BTreeMap<_, _> = tiles.collect();
+        Self::of(tail.size(), &|level, index| tiles.get(&(level, index)).cloned()).expect("all tiles are there")
+    }
+}
+
+impl Seeded for SignedHead {
+    fn seeded(random: &mut Random) -> Self {
+        match random.below(2) {
+            0 => Self::Checkpoint(random.name()),
+            _ => Self::Attestation(Attestation::seeded(random)),
+        }
+    }
+}
+
+impl Seeded for ForkedLeaf {
+    fn seeded(random: &mut Random) -> Self {
+        let leaf = |random: &mut Random| (LeafHash::from_bytes(random.digest()), InclusionProof::seeded(random));
+        Self { seq: random.number(), first: leaf(random), second: leaf(random) }
+    }
+}
+
+impl Seeded for Evidence {
+    fn seeded(random: &mut Random) -> Self {
+        match random.below(3) {
+            0 => {
+                let both = Equivocation::new(Attestation::seeded(random), Attestation::seeded(random));
+                Self::Equivocation(Box::new(both))
+            }
+            1 => Self::Fork(Box::new(Fork {
+                first: SignedHead::seeded(random),
+                second: SignedHead::seeded(random),
+                at: random.option(ForkedLeaf::seeded),
+            })),
+            _ => Self::ExecutionFault(Box::new(ExecutionFault {
+                genesis: Genesis::seeded(random),
+                head: SignedHead::seeded(random),
+                proof: InclusionProof::seeded(random),
+                before: random.option(|random| random.bytes(40)),
+                receipt: random.bytes(40),
+                input: random.bytes(40),
+                witness: random.option(Witness::seeded),
+                packages: random.ascending(2, Package::seeded, |package| package.manifest.digest()),
+            })),
+        }
+    }
+}
