@@ -1,5 +1,6 @@
 //! Every scenario under `fixtures/scenarios/lease` gives what it says: answers, effects, rejections, and at the end
-//! report, plan hash, final cluster state and trace. `REPRISE_BLESS=1` writes what happened instead.
+//! report, plan hash, final cluster state and trace. `REPRISE_BLESS=1` writes what happened instead. The same files run
+//! on every engine and on the real ledger in `tests/tests/scenarios.rs`.
 
 mod support;
 
@@ -34,15 +35,14 @@ fn every_scenario_gives_what_it_says() {
         let expected = support::load(name);
         let (found, _) = support::run(expected.clone());
         if bless {
-            let text = serde_json::to_string_pretty(&found).unwrap() + "\n";
-            fs::write(support::folder().join(format!("{name}.json")), text).unwrap();
+            fs::write(support::folder().join(format!("{name}.json")), support::pretty(&found)).unwrap();
             continue;
         }
-        let (found_steps, expected_steps) = (found["steps"].as_array().unwrap(), expected["steps"].as_array().unwrap());
-        for (index, (found, expected)) in found_steps.iter().zip(expected_steps).enumerate() {
-            assert_eq!(found, expected, "{name}, step {index}");
+        let (found_events, events) = (found["events"].as_array().unwrap(), expected["events"].as_array().unwrap());
+        for (index, (found, expected)) in found_events.iter().zip(events).enumerate() {
+            assert_eq!(found, expected, "{name}, event {index}");
         }
-        assert_eq!(found["final"], expected["final"], "{name}, at the end");
+        assert_eq!(found["expect"], expected["expect"], "{name}, at the end");
     }
 }
 
@@ -59,10 +59,9 @@ fn no_scenario_is_forgotten() {
 fn the_three_hashes_tell_outcomes_apart() {
     let mut seen = Vec::new();
     for name in NAMES {
-        let (found, _) = support::run(support::load(name));
-        let report = found["final"]["report"].clone();
-        assert_eq!(report, support::run(support::load(name)).0["final"]["report"]);
-        if report["code"].is_null() {
+        let report = report(name);
+        assert_eq!(report, self::report(name));
+        if report["rejected"].is_null() {
             let hashes = ["failure_event_log_hash", "lease_policy_hash", "checkpoint_hash"].map(|h| report[h].clone());
             assert!(!seen.contains(&hashes), "{name} has the three hashes of another scenario");
             seen.push(hashes);
@@ -76,11 +75,15 @@ fn the_three_hashes_tell_outcomes_apart() {
 #[test]
 fn refactoring_keeps_plan_hash_and_verdict() {
     for (name, plan, verdict) in E0 {
-        let (found, _) = support::run(support::load(name));
-        let report = &found["final"]["report"];
+        let report = report(name);
         assert_eq!(report["restart_plan_hash"], plan, "{name}");
         assert_eq!(report["final_cluster_state"]["verdict"], verdict, "{name}");
     }
+}
+
+/// What the report says at the end of a scenario.
+fn report(name: &str) -> serde_json::Value {
+    support::report(&mut support::run(support::load(name)).1)
 }
 
 const E0: [(&str, &str, &str); 6] = [

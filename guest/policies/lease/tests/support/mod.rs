@@ -1,16 +1,25 @@
 //! Scenarios as data: run them in memory, compare with what they expect, or write down what happened.
+//!
+//! The files are those of `reprise scenario`; this runs the policy alone, without a ledger around it. Only what this
+//! policy's scenarios use is read: events, their expectations, and views at the end.
+
+mod pretty;
+
+pub use pretty::pretty;
 
 use reprise_guest::{
     StepInput,
-    abi::{Effect, Outcome},
+    abi::{Compensator, Effect, Outcome},
     testing::MemoryHost,
 };
-use reprise_lease::{
-    Lease,
-    digest::{self, Digest},
-};
+use reprise_lease::Lease;
 use serde_json::{Map, Value, json};
 use std::{fs, path::PathBuf};
+
+/// Views that a scenario shows at its end.
+const VIEWS: [&str; 4] = ["report", "plan", "cluster", "trace"];
+/// What is longer is not written into a scenario; golden traces hold it by its root.
+const SHOWN_BYTES_MAX: usize = 32 * 1024;
 
 /// The folder of the scenarios.
 pub fn folder() -> PathBuf {
@@ -26,81 +35,61 @@ pub fn load(name: &str) -> Value {
 /// Runs a scenario: it comes back with everything filled in that happened. Also the host, as it is at the end.
 pub fn run(mut scenario: Value) -> (Value, MemoryHost) {
     let mut host = MemoryHost::new();
-    for (seq, step) in (0..).zip(scenario["steps"].as_array_mut().expect("a scenario has steps")) {
-        let step = step.as_object_mut().expect("a step is an object");
-        let payload = payload(step, &mut host);
+    for (seq, event) in (0..).zip(scenario["events"].as_array_mut().expect("a scenario has events")) {
         let before = host.state.clone();
         let outcome = host.step::<Lease>(&StepInput {
             seq,
             epoch: 1,
-            logical_time_ms: step["at_ms"].as_u64().expect("a step has a time"),
-            id: format!("step-{seq}"),
+            logical_time_ms: event["at_ms"].as_u64().expect("an event has a time"),
+            id: format!("event-{seq}"),
             source: "scenario".into(),
-            kind: step["kind"].as_str().expect("a step has a kind").into(),
-            payload,
+            kind: event["kind"].as_str().expect("an event has a kind").into(),
+            payload: payload(event),
             seed: [0; 4],
         });
         if !outcome.is_accepted() {
             assert_eq!(host.state, before, "only an accepted step leaves anything");
         }
-        step.insert("expect".into(), expectation(&outcome, &host.effects));
+        event["expect"] = expectation(&outcome, &host.effects);
     }
-    let views = ["report", "plan", "cluster", "trace"];
-    let last = views.map(|name| (String::from(name), shortened(view(&mut host, name))));
-    scenario["final"] = Value::Object(last.into_iter().collect());
+    let shown = VIEWS.map(|name| (String::from(name), view(&mut host, name)));
+    let shown = shown.into_iter().filter(|(_, view)| bytes(view) <= SHOWN_BYTES_MAX);
+    scenario["expect"] = json!({ "views": shown.collect::<Map<_, _>>() });
     (scenario, host)
 }
 
-/// The bytes that a step submits: compact JSON with sorted keys, or a text as it stands. A string that begins with `$`
-/// is looked up (`plan`: the pending plan; otherwise a field of the view `checkpoint`, after a colon that of another
-/// scenario's end), and the payload as it was sent is written down beside.
-fn payload(step: &mut Map<String, Value>, host: &mut MemoryHost) -> Vec<u8> {
-    if let Some(text) = step.get("payload_text") {
-        return text.as_str().expect("a text").into();
-    }
-    let mut payload = step["payload"].clone();
-    let template = payload.clone();
-    resolve(&mut payload, host);
-    if payload != template {
-        step.insert("sent".into(), payload.clone());
-    }
-    sorted(payload).to_string().into_bytes()
+/// What the report says at the end of a run.
+pub fn report(host: &mut MemoryHost) -> Value {
+    view(host, "report")
 }
 
-fn resolve(value: &mut Value, host: &mut MemoryHost) {
-    match value {
-        Value::Object(members) => members.values_mut().for_each(|member| resolve(member, host)),
-        Value::Array(items) => items.iter_mut().for_each(|item| resolve(item, host)),
-        Value::String(text) => {
-            let Some(name) = text.strip_prefix('$') else { return };
-            *value = match name.split_once(':') {
-                Some((other, field)) => view(&mut run(load(other)).1, "checkpoint")[field].clone(),
-                None if name == "plan" => view(host, "plan")["hash"].clone(),
-                None => view(host, "checkpoint")[name].clone(),
-            };
-        }
-        _ => {}
+/// A view as JSON, or its rejection.
+fn view(host: &mut MemoryHost, name: &str) -> Value {
+    match host.view::<Lease>(name, b"") {
+        Outcome::Accepted { answer } => serde_json::from_slice(&answer).expect("views are JSON"),
+        Outcome::Rejected(no) => json!({ "rejected": no.code, "detail": no.detail }),
+        other => panic!("a view never answers {other:?}"),
+    }
+}
+
+/// The bytes that an event submits: compact JSON with sorted keys, or a text as it stands.
+fn payload(event: &Value) -> Vec<u8> {
+    match event.get("data_text") {
+        Some(text) => text.as_str().expect("a text").into(),
+        None => sorted(&event["data"]).to_string().into_bytes(),
     }
 }
 
 /// Object members in the order of their names.
-pub fn sorted(value: Value) -> Value {
+fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
-            let mut members: Vec<(String, Value)> = members.into_iter().map(|(k, v)| (k, sorted(v))).collect();
+            let mut members: Vec<(String, Value)> = members.iter().map(|(k, v)| (k.clone(), sorted(v))).collect();
             members.sort_by(|(a, _), (b, _)| a.cmp(b));
             Value::Object(members.into_iter().collect())
         }
-        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
-        other => other,
-    }
-}
-
-/// A view as JSON, or its rejection.
-pub fn view(host: &mut MemoryHost, name: &str) -> Value {
-    match host.view::<Lease>(name, b"") {
-        Outcome::Accepted { answer } => serde_json::from_slice(&answer).expect("views are JSON"),
-        other => expectation(&other, &[]),
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        other => other.clone(),
     }
 }
 
@@ -114,28 +103,28 @@ fn expectation(outcome: &Outcome, effects: &[Effect]) -> Value {
         Outcome::Rejected(no) => json!({ "outcome": "rejected", "code": no.code, "detail": no.detail }),
         other => panic!("a policy never answers {other:?}"),
     };
-    if !effects.is_empty() {
-        expected["effects"] = shortened(effects.iter().map(effect).collect());
+    let effects: Value = effects.iter().map(effect).collect();
+    if effects != json!([]) && bytes(&effects) <= SHOWN_BYTES_MAX {
+        expected["effects"] = effects;
     }
-    expected
-}
-
-/// A value of more than 32 KiB stands in a scenario by its digest.
-fn shortened(value: Value) -> Value {
-    let text = sorted(value.clone()).to_string();
-    if text.len() <= 32 * 1024 {
-        return value;
+    match expected.as_object() {
+        Some(members) if members.len() == 1 => members["outcome"].clone(),
+        _ => expected,
     }
-    json!({ "bytes": text.len(), "digest": Digest::of(digest::FINAL_STATE, text.as_bytes()).to_string() })
 }
 
 fn effect(effect: &Effect) -> Value {
     let read = |payload: &[u8]| serde_json::from_slice::<Value>(payload).expect("effects are JSON");
+    let undo = |undo: &Compensator| json!({ "driver": undo.driver, "payload": read(&undo.payload) });
     json!({
         "key": effect.idempotency_key,
         "driver": effect.driver,
         "deadline_ms": effect.deadline_ms,
         "payload": read(&effect.payload),
-        "compensator": effect.compensator.as_ref().map(|undo| read(&undo.payload)),
+        "compensator": effect.compensator.as_ref().map(undo),
     })
+}
+
+fn bytes(value: &Value) -> usize {
+    value.to_string().len()
 }
