@@ -1,15 +1,27 @@
 //! The command `reprise`: arguments as typed, one module per command, one way to print and to exit.
 
+mod advance;
+mod archive;
 mod args;
 mod bench;
+mod bundle;
+mod checkpoint;
+mod deliver;
 mod demo;
+mod doctor;
+mod drivers;
 mod error;
+mod evidence;
 mod key;
 mod ledger;
+mod log;
 mod package;
+mod quarantine;
 mod receipts;
+mod recover;
 mod replay;
 mod report;
+mod scenario;
 mod session;
 mod state;
 mod status;
@@ -53,13 +65,23 @@ fn run(arguments: &Arguments) -> Result<Exit, CliError> {
         Command::Package(command) => package::run(command, dir, print),
         Command::Ledger(command) => ledger::run(command, dir, print),
         Command::Submit(options) => submit::run(options, dir, print),
+        Command::Advance(options) => advance::run(options, dir, print),
         Command::Receipts(command) => receipts::run(command, dir, print),
         Command::State(command) => state::run(command, dir, print),
         Command::Verify(options) => verify::run(options, dir, print),
         Command::Replay(options) => replay::run(options, dir, print),
+        Command::Checkpoint(command) => checkpoint::run(command, dir, print),
+        Command::Recover(command) => recover::run(command, dir, print),
+        Command::Doctor(options) => doctor::run(options, dir, print),
+        Command::Quarantine(command) => quarantine::run(command, dir, print),
+        Command::Bundle(command) => bundle::run(command, dir, print),
+        Command::Archive(command) => archive::run(command, dir, print),
+        Command::Log(command) => log::run(command, dir, print),
+        Command::Evidence(command) => evidence::run(command, dir, print),
         Command::Status => status::run(dir, print),
+        Command::Scenario(command) => scenario::run(command, print),
         Command::Demo(options) => demo::run(options),
-        Command::Bench => bench::run(print),
+        Command::Bench { large } => bench::run(*large, print),
     }
 }
 

@@ -40,6 +40,7 @@ pub use self::{
     native::NativeExecutor,
     profile::EngineProfile,
     step::seed,
+    step_host::reads::record_reads,
     thread::on_engine_thread,
     wasm::WasmExecutor,
 };

@@ -3,24 +3,55 @@
 //! A group of steps is one transaction with immediate durability, so that a crash leaves all of a group or none of it.
 //! The byte that atomicity rests on is redb's own: the god byte of its header, which names the valid commit slot.
 //! Nothing here interprets records: what they mean, and whether they hold, is the business of `reprise-receipts`.
+//!
+//! | what a group writes | where |
+//! | --- | --- |
+//! | inputs, receipts, step records | one row of `steps` where they fit ([`rows`]) |
+//! | the attestation over an earlier group | `attestations` |
+//! | log tiles that became complete | `log`; incomplete ones follow from receipts |
+//!
+//! The stored state is brought forward now and then ([`state`]): the diffs after it are durable in the steps.
 
+mod base;
+mod begin;
+mod checkpoints;
 mod error;
+mod guarded;
+mod mend;
+mod plans;
+mod quarantine;
 mod read;
+mod rows;
+mod staging;
+mod state;
+mod steps;
 mod tables;
 pub mod tamper;
 
+pub use base::Base;
+pub use begin::ReturnedSteps;
+pub use checkpoints::{CheckpointSettings, ChunkReader, RawCheckpoint, StoredCheckpoint};
 pub use error::{JournalError, RecordKind};
-pub use read::{LedgerReader, StepIterator, StoredStep};
+pub use guarded::{GuardError, GuardedKey};
+pub use mend::{MendedStep, RawRow};
+pub use plans::{Rewind, RunningPlan};
+pub use quarantine::{Case, CaseKind, CaseNo, Quarantined, QuarantinedKind};
+pub use read::LedgerReader;
+pub use state::{STATE_LAG_BYTES_MAX, STATE_LAG_STEPS_MAX, StateLag};
+pub use steps::{StepIterator, StoredStep};
 
 use error::from_redb;
 use redb::{Database, Durability, ReadOnlyDatabase, ReadableDatabase, ReadableTable, StorageBackend};
 use reprise_abi::{decode_canonical, encode};
-use reprise_receipts::{Attestation, Genesis, LedgerId, Package, PackageDigest, Sealed, log::TileWrite};
-use std::{collections::BTreeMap, path::Path};
-use tables::{ATTESTATIONS, INCIDENTS, INPUTS, LEDGERS, LOG, META, PACKAGES, RECEIPTS, RECORDS, STATE};
+use reprise_receipts::{
+    Attestation, Genesis, LedgerId, Package, PackageDigest, Sealed,
+    log::{TILE_BYTES_MAX, TileWrite},
+};
+use std::path::Path;
+use tables::{ATTESTATIONS, INCIDENTS, LEDGERS, LOG, META, PACKAGES, STATE, STATE_AT, STEPS};
 
 /// What the journal says of itself under [`FORMAT_KEY`].
-const FORMAT: &[u8] = b"reprise journal v1";
+const FORMAT: &[u8] = b"reprise journal v2";
 const FORMAT_KEY: &str = "format";
 /// Memory that redb may use for pages, in bytes.
 pub const PAGE_CACHE_BYTES: usize = 64 * 1024 * 1024;
@@ -44,7 +75,7 @@ pub struct LedgerEntry {
 pub struct Group<'a> {
     /// The steps, in order.
     pub steps: &'a [Sealed],
-    /// Log tiles that changed.
+    /// Log tiles that became complete: see [`LogTail::take_complete_tiles`](reprise_receipts::log::LogTail).
     pub tiles: &'a [TileWrite],
     /// Attestation over an earlier group: only what is durable is signed.
     pub attestation: Option<&'a Attestation>,
@@ -158,8 +189,8 @@ impl Journal {
     pub fn put_ledger(&self, genesis: &Genesis) -> Result<LedgerEntry, JournalError> {
         let id = genesis.ledger_id();
         let no = self.write(|transaction| {
+            let no = staging::next_no(transaction)?;
             let mut table = transaction.open_table(LEDGERS)?;
-            let no = table.last()?.map_or(0, |(no, _)| no.value() + 1);
             table.insert(no, (*id.as_bytes(), encode(genesis).as_slice()))?;
             Ok(no)
         })?;
@@ -170,13 +201,23 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`]: the disk refuses. Then the journal must be opened anew before it is used again.
+    ///
+    /// # Panics
+    /// When a tile of the group is not complete.
     pub fn commit(&self, ledger: LedgerNo, group: &Group<'_>) -> Result<(), JournalError> {
         self.write(|transaction| {
-            write_steps(transaction, ledger, group.steps)?;
-            write_state(transaction, ledger, group.steps)?;
-            let mut log = transaction.open_table(LOG)?;
-            for tile in group.tiles {
-                log.insert((ledger, tile.level, tile.index), tile.hashes.as_slice())?;
+            if let Some(first) = group.steps.first() {
+                let mut steps = transaction.open_table(STEPS)?;
+                for (seq, row) in rows::rows(first.receipt.seq, group.steps.iter().map(rows::parts)) {
+                    steps.insert((ledger, seq), row.as_slice())?;
+                }
+            }
+            if !group.tiles.is_empty() {
+                let mut log = transaction.open_table(LOG)?;
+                for tile in group.tiles {
+                    assert_eq!(tile.hashes.len(), TILE_BYTES_MAX, "only complete tiles are stored");
+                    log.insert((ledger, tile.level, tile.index), tile.hashes.as_slice())?;
+                }
             }
             if let Some(attestation) = group.attestation {
                 let mut table = transaction.open_table(ATTESTATIONS)?;
@@ -197,6 +238,12 @@ impl Journal {
         })
     }
 
+    /// It was opened for writing.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        matches!(self.database, Access::Write(_))
+    }
+
     /// A consistent view of one ledger.
     ///
     /// # Errors
@@ -210,11 +257,10 @@ impl Journal {
         journal.write(|transaction| {
             transaction.open_table(PACKAGES)?;
             transaction.open_table(LEDGERS)?;
-            transaction.open_table(INPUTS)?;
-            transaction.open_table(RECEIPTS)?;
-            transaction.open_table(RECORDS)?;
+            transaction.open_table(STEPS)?;
             transaction.open_table(ATTESTATIONS)?;
             transaction.open_table(STATE)?;
+            transaction.open_table(STATE_AT)?;
             transaction.open_table(LOG)?;
             transaction.open_table(INCIDENTS)?;
             let mut meta = transaction.open_table(META)?;
@@ -247,9 +293,17 @@ impl Journal {
         &self,
         change: impl FnOnce(&redb::WriteTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, JournalError> {
+        self.write_with(Durability::Immediate, change)
+    }
+
+    fn write_with<T>(
+        &self,
+        durability: Durability,
+        change: impl FnOnce(&redb::WriteTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, JournalError> {
         let Access::Write(database) = &self.database else { return Err(JournalError::ReadOnly) };
         let mut transaction = database.begin_write().map_err(from_redb)?;
-        transaction.set_durability(Durability::Immediate).map_err(from_redb)?;
+        transaction.set_durability(durability).map_err(from_redb)?;
         let value = change(&transaction).map_err(from_redb)?;
         transaction.commit().map_err(from_redb)?;
         Ok(value)
@@ -260,34 +314,6 @@ fn builder() -> redb::Builder {
     let mut builder = Database::builder();
     builder.set_cache_size(PAGE_CACHE_BYTES);
     builder
-}
-
-fn write_steps(transaction: &redb::WriteTransaction, ledger: LedgerNo, steps: &[Sealed]) -> Result<(), redb::Error> {
-    let mut inputs = transaction.open_table(INPUTS)?;
-    let mut receipts = transaction.open_table(RECEIPTS)?;
-    let mut records = transaction.open_table(RECORDS)?;
-    for step in steps {
-        let key = (ledger, step.receipt.seq);
-        inputs.insert(key, step.input_bytes.as_slice())?;
-        receipts.insert(key, step.receipt_bytes.as_slice())?;
-        records.insert(key, step.record_bytes.as_slice())?;
-    }
-    Ok(())
-}
-
-/// Writes each key once, with the value that the last step of the group leaves.
-fn write_state(transaction: &redb::WriteTransaction, ledger: LedgerNo, steps: &[Sealed]) -> Result<(), redb::Error> {
-    let changes = steps.iter().flat_map(|step| step.record.diff.changes());
-    let last: BTreeMap<&[u8], Option<&[u8]>> =
-        changes.map(|change| (change.key.as_slice(), change.after.as_deref())).collect();
-    let mut state = transaction.open_table(STATE)?;
-    for (key, value) in last {
-        match value {
-            Some(value) => drop(state.insert((ledger, key), value)?),
-            None => drop(state.remove((ledger, key))?),
-        }
-    }
-    Ok(())
 }
 
 fn open_package(digest: PackageDigest, bytes: &[u8]) -> Result<Package, JournalError> {

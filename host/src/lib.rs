@@ -10,15 +10,31 @@
 //! | [`verify`] | does every step again and says match, divergent or incomparable |
 //! | [`node`] | a directory with all of it |
 //! | [`events`] | events as JSON lines |
+//! | [`evidence`] | proofs that somebody signed something wrong: made, kept, verified |
+//! | [`effects`] | gives effects to drivers and takes their results |
+//! | [`scenario`] | plays scripted worlds on the real ledger |
+//! | [`bundles`] | portable files: written from a journal, verified alone, read into a journal |
+//! | [`checkpoints`] | makes checkpoints of a running ledger, keeps and drops their snapshots |
+//! | [`archive`] | moves old steps to plain files that transparency clients read, and back |
+//! | [`projection`] | computes projections and checks those of others |
+//! | [`recovery`] | takes ledgers back, restores, rebuilds and repairs them |
 //! | [`cli`] | the command `reprise` |
 
+pub mod archive;
+pub mod bundles;
+pub mod checkpoints;
 pub mod cli;
+pub mod effects;
 pub mod engine;
 pub mod events;
+pub mod evidence;
 pub mod journal;
 pub mod keys;
 pub mod node;
 pub mod orderer;
 pub mod pipeline;
+pub mod projection;
+pub mod recovery;
 pub mod runner;
+pub mod scenario;
 pub mod verify;

@@ -12,7 +12,8 @@
 mod executors;
 mod open;
 
-pub use executors::{EngineChoice, PackageExecutors, native_policy};
+pub use executors::{EngineChoice, PackageExecutors, native_policies, native_policy};
+pub(crate) use open::open_ledger;
 
 use crate::{
     journal::{Journal, JournalError, LedgerEntry},
@@ -94,6 +95,9 @@ pub enum NodeError {
     /// A name is not usable.
     #[error("a ledger's name is 1 to 128 bytes long")]
     LedgerName,
+    /// A ledger cannot be recovered.
+    #[error("{0}")]
+    Recovery(Box<crate::recovery::RecoveryError>),
     /// No random bytes.
     #[error("the system gives no random bytes")]
     Random,
@@ -149,6 +153,11 @@ impl Node {
         };
         let journal = journal.map_err(|error| journal_error(dir, error))?;
         Ok(Self { dir: dir.to_owned(), journal: Arc::new(journal) })
+    }
+
+    /// A node whose journal was opened for repair.
+    pub(crate) fn with_journal(dir: &Path, journal: Journal) -> Self {
+        Self { dir: dir.to_owned(), journal: Arc::new(journal) }
     }
 
     /// The node's directory.

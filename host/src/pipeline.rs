@@ -1,27 +1,35 @@
 //! The pipeline: order and execute on one thread, commit and sign on another.
 //!
 //! The engine thread orders, executes and seals steps without waiting for the disk. The commit thread takes whatever has
-//! been sealed meanwhile, makes it durable in one transaction, signs the last receipt of the group, and only then
-//! answers. When the disk is slow, groups grow; when it is quick, a step is a group of its own.
+//! been sealed meanwhile, makes it durable in one transaction, answers, and then signs the last receipt of the group.
+//! When the disk is slow, groups grow; when it is quick, a step is a group of its own. Checkpoints are made between
+//! steps: see [`crate::checkpoints`].
 
 mod commit;
+
+/// The channels that a pipeline is fed and answers through.
+pub use crossbeam_channel as channel;
 
 pub use commit::{Answer, Committed, GROUP_STEPS_MAX};
 
 use crate::{
+    checkpoints::{BUSY_KEYS, Checkpointer, Gate, IDLE_KEYS, Keeper},
     engine::on_engine_thread,
-    journal::{JournalError, LedgerNo},
+    journal::{JournalError, LedgerNo, StateLag},
     orderer::{Ordered, Orderer, Proposal},
     runner::{RunError, Runner},
 };
-use commit::{Committer, ToCommit};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use commit::{Committer, RightEdge, ToCommit};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use reprise_abi::Input;
 use reprise_receipts::{Head, Sealed, SigningKey, log::LogTail};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Sealed steps that may wait for the disk: also the most that a crash can undo, none of them acknowledged.
 pub const IN_FLIGHT_STEPS_MAX: usize = 512;
+
+/// How long a snapshot in the making waits for the commit thread when there is nothing else to do.
+const WALK_WAIT: Duration = Duration::from_millis(1);
 
 /// What a pipeline is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +61,8 @@ pub struct OpenLedger {
     pub tail: LogTail,
     /// Receipts are attested up to here.
     pub attested: u64,
+    /// How far its stored state is behind.
+    pub state_lag: StateLag,
 }
 
 /// Why a pipeline stopped before its events ended. What was acknowledged is durable.
@@ -90,14 +100,18 @@ pub fn run(
     requests: Receiver<Request>,
     answers: Sender<Answer>,
 ) -> Result<Committed, PipelineError> {
-    let OpenLedger { no, head, tail, attested } = ledger;
+    let OpenLedger { no, head, tail, attested, state_lag } = ledger;
     let (sealed_out, sealed_in) = bounded(IN_FLIGHT_STEPS_MAX);
-    let committer = Committer::new(journal.clone(), no, head.ledger(), attester, tail, attested, answers);
+    let gate = Arc::new(Gate::default());
+    let checkpointer = Checkpointer::new(journal.clone(), no, gate.clone())?;
+    let keeper = Keeper::new(journal.clone(), no, head.ledger(), attester.clone(), gate);
+    let right_edge = RightEdge { ledger: head.ledger(), tail, attested, attester };
+    let committer = Committer::new(journal.clone(), no, right_edge, state_lag, keeper, answers);
     let commit_thread = std::thread::Builder::new()
         .name("reprise-commit".to_owned())
         .spawn(move || committer.run(&sealed_in))
         .map_err(|error| PipelineError::Thread(error.to_string()))?;
-    let engine = Engine { head, orderer, runner };
+    let engine = Engine { head, orderer, runner, checkpointer };
     let engine_thread = on_engine_thread("reprise-engine", move || engine.run(&requests, &sealed_out))
         .map_err(|error| PipelineError::Thread(error.to_string()))?;
     let executed = engine_thread.join().map_err(panic_text)?;
@@ -116,12 +130,13 @@ struct Engine {
     head: Head,
     orderer: Box<dyn Orderer>,
     runner: Runner,
+    checkpointer: Checkpointer,
 }
 
 impl Engine {
     /// Ends when there are no more requests, or when nobody takes what was sealed: the committer says why.
     fn run(mut self, requests: &Receiver<Request>, sealed: &Sender<ToCommit>) -> Result<(), PipelineError> {
-        for request in requests {
+        while let Some(request) = self.next_request(requests, sealed) {
             let answered = match request {
                 Request::Propose(proposal) => self.propose(proposal, sealed)?,
                 Request::Advance { tag, to_ms } => self.advance(tag, to_ms, sealed)?,
@@ -129,8 +144,33 @@ impl Engine {
             if sealed.send(answered).is_err() {
                 break;
             }
+            if let Some(handed) = self.checkpointer.advance(&self.head, BUSY_KEYS) {
+                let _ = sealed.send(ToCommit::Checkpoint(handed));
+            }
         }
         Ok(())
+    }
+
+    /// Waits for a request; a snapshot in the making goes on meanwhile, and is completed when no more come.
+    fn next_request(&mut self, requests: &Receiver<Request>, sealed: &Sender<ToCommit>) -> Option<Request> {
+        while self.checkpointer.is_walking() {
+            let handed = self.checkpointer.advance(&self.head, IDLE_KEYS);
+            let wait = if handed.is_some() { Duration::ZERO } else { WALK_WAIT };
+            if let Some(handed) = handed {
+                sealed.send(ToCommit::Checkpoint(handed)).ok()?;
+            }
+            match requests.recv_timeout(wait) {
+                Ok(request) => return Some(request),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    while let Some(handed) = self.checkpointer.advance_anyway(&self.head, IDLE_KEYS) {
+                        sealed.send(ToCommit::Checkpoint(handed)).ok()?;
+                    }
+                    return None;
+                }
+            }
+        }
+        requests.recv().ok()
     }
 
     fn propose(&mut self, mut proposal: Proposal, sealed: &Sender<ToCommit>) -> Result<ToCommit, PipelineError> {
@@ -168,7 +208,9 @@ impl Engine {
         let work = self.head.prepare(input).expect("the orderer gives only inputs that may be the next one");
         let executed = self.runner.run(&mut self.head, input, &work);
         let executed = executed.map_err(|error| PipelineError::Run { seq: input.seq, error })?;
-        Ok(Box::new(self.head.seal(input, &work, executed)))
+        let step = Box::new(self.head.seal(input, &work, executed));
+        self.checkpointer.after_step(&self.head, &step.record.diff)?;
+        Ok(step)
     }
 }
 

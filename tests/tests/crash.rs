@@ -27,6 +27,8 @@ use std::{
 
 /// Steps of each group: one, few, and enough to fill a tile of the log.
 const GROUPS: [usize; 8] = [1, 7, 40, 1, 200, 30, 3, 1];
+/// The groups after which the stored state is brought forward.
+const STATE_AFTER: [usize; 2] = [2, 5];
 const SEED: u64 = 0x6372_6173_6821;
 
 #[derive(Clone, Debug)]
@@ -73,7 +75,8 @@ struct Recorded {
 }
 
 impl Recorded {
-    /// Commits every group with the attestation over the one before it, as a node does.
+    /// Commits every group with the attestation over the one before it, and brings the stored state forward now and
+    /// then, as a node does.
     fn new() -> Self {
         let backend = Backend(Arc::new(Mutex::new(Disk::default())));
         let journal = Arc::new(Journal::on_backend(backend.clone()).unwrap());
@@ -92,17 +95,20 @@ impl Recorded {
         let mut tail = LogTail::default();
         let mut unsaved: Option<Attestation> = None;
         let mut rest = steps.as_slice();
-        for length in GROUPS {
+        for (index, length) in GROUPS.into_iter().enumerate() {
             let (group, after) = rest.split_at(length);
             rest = after;
             group.iter().for_each(|step| tail.append(step.leaf));
-            let tiles = tail.take_dirty_tiles();
+            let tiles = tail.take_complete_tiles();
             journal.commit(entry.no, &Group { steps: group, tiles: &tiles, attestation: unsaved.as_ref() }).unwrap();
             acknowledged.push((backend.0.lock().unwrap().operations.len(), steps.len() - rest.len()));
             let last = group.last().unwrap();
             let body =
                 AttestationBody { ledger: entry.id, seq: last.receipt.seq, leaf: last.leaf, log_root: tail.root() };
             unsaved = Some(body.sign(&key));
+            if STATE_AFTER.contains(&index) {
+                journal.bring_state_forward(entry.no).unwrap();
+            }
         }
         journal.commit(entry.no, &Group { attestation: unsaved.as_ref(), ..Group::default() }).unwrap();
         drop(journal);

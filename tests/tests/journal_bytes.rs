@@ -28,8 +28,11 @@ const MASKS: [u8; 2] = [0x01, 0x80];
 const PACKAGE_BYTES: usize = 200;
 /// At least the length of a publisher's note, in bytes.
 const NOTE_BYTES: usize = 300;
-/// Steps of the two groups.
+/// Steps of the two groups. The stored state is that after the first.
 const GROUPS: [usize; 2] = [5, 3];
+/// Steps of two groups that fill a tile of the log.
+const TILE_GROUPS: [usize; 2] = [250, 10];
+const TILE_BYTES: usize = 256 * 32;
 
 #[derive(Clone, Debug, Default)]
 struct Memory(Arc<Mutex<Disk>>);
@@ -69,7 +72,7 @@ struct Book {
 }
 
 impl Book {
-    fn new() -> Self {
+    fn new(groups: [usize; 2]) -> Self {
         let memory = Memory::default();
         let journal = Arc::new(Journal::on_backend(memory.clone()).unwrap());
         let package: Package = decode_canonical(&fs::read(fixture("packages/lease-1.0.0.reprise")).unwrap()).unwrap();
@@ -88,20 +91,23 @@ impl Book {
             operator_threshold: 1,
         };
         let entry = journal.put_ledger(&genesis).unwrap();
-        let steps = seal(&journal, genesis);
+        let steps = seal(&journal, genesis, groups.iter().sum());
         let mut tail = LogTail::default();
         let mut rest = steps.as_slice();
-        for length in GROUPS {
+        for length in groups {
             let (group, after) = rest.split_at(length);
             rest = after;
             group.iter().for_each(|step| tail.append(step.leaf));
             let last = group.last().unwrap();
             let body =
                 AttestationBody { ledger: entry.id, seq: last.receipt.seq, leaf: last.leaf, log_root: tail.root() };
-            let tiles = tail.take_dirty_tiles();
+            let tiles = tail.take_complete_tiles();
             journal.commit(entry.no, &Group { steps: group, tiles: &tiles, attestation: None }).unwrap();
             let attestation = body.sign(&key);
             journal.commit(entry.no, &Group { attestation: Some(&attestation), ..Group::default() }).unwrap();
+            if !rest.is_empty() {
+                journal.bring_state_forward(entry.no).unwrap();
+            }
         }
         Self { memory, journal, entry }
     }
@@ -122,6 +128,8 @@ impl Book {
             Record::Genesis => names_genesis(&self.journal, &self.entry),
             Record::Package(_) => names_package(self, record),
             Record::Format => names_format(&self.memory),
+            Record::Row(first) => names_row(*first, self.verify(engine)),
+            Record::StateAt => names_state(self.verify(engine)),
             _ => names_step_record(record, self.verify(engine)),
         };
         self.flip(record, byte, mask);
@@ -129,22 +137,22 @@ impl Book {
     }
 }
 
-fn seal(journal: &Arc<Journal>, genesis: Genesis) -> Vec<Sealed> {
+fn seal(journal: &Arc<Journal>, genesis: Genesis, count: usize) -> Vec<Sealed> {
     let executors = PackageExecutors::new(journal.clone(), EngineChoice::Cranelift, Path::new("/nonexistent"));
     let run = move || {
         let mut head = Head::genesis(genesis);
         let mut runner = Runner::new(Box::new(executors));
         let lines = fs::read(fixture("incidents/rank-loss-and-split.jsonl")).unwrap();
-        let proposals = EventLines::new(lines.as_slice()).take(GROUPS.iter().sum());
         let step = |proposal: Result<reprise::orderer::Proposal, _>| {
             let proposal = proposal.unwrap();
-            let logical_time_ms = proposal.time_ms.unwrap();
+            let logical_time_ms = proposal.time_ms.unwrap().max(head.logical_time_ms());
             let input = Input { seq: head.next_seq(), epoch: head.epoch(), logical_time_ms, event: proposal.event };
-            let work = head.prepare(&input).unwrap();
+            // Duplicates have no step.
+            let work = head.prepare(&input).ok()?;
             let executed = runner.run(&mut head, &input, &work).unwrap();
-            head.seal(&input, &work, executed)
+            Some(head.seal(&input, &work, executed))
         };
-        proposals.map(step).collect()
+        EventLines::new(lines.as_slice()).filter_map(step).take(count).collect()
     };
     on_engine_thread("seal", run).unwrap().join().unwrap()
 }
@@ -186,6 +194,29 @@ fn names_format(memory: &Memory) -> Result<(), String> {
     }
 }
 
+/// Where the parts of a row are: without it no step of the row can be read.
+fn names_row(first: u64, verdict: Result<Verdict, VerifyError>) -> Result<(), String> {
+    match verdict {
+        Err(VerifyError::Journal(JournalError::Damaged { kind: RecordKind::Steps, name, .. }))
+            if name == format!("from {first} on") =>
+        {
+            Ok(())
+        }
+        other => Err(format!("{other:?}")),
+    }
+}
+
+/// Which receipt the stored state is after: more than there are, or one whose state is another.
+fn names_state(verdict: Result<Verdict, VerifyError>) -> Result<(), String> {
+    match verdict {
+        Err(VerifyError::Journal(JournalError::Damaged { kind: RecordKind::State, .. })) => Ok(()),
+        Ok(Verdict::Divergent(divergence)) if divergence.what == Claim::StoredState && !divergence.keys.is_empty() => {
+            Ok(())
+        }
+        other => Err(format!("{other:?}")),
+    }
+}
+
 fn names_step_record(record: &Record, verdict: Result<Verdict, VerifyError>) -> Result<(), String> {
     let Ok(Verdict::Divergent(divergence)) = &verdict else { return Err(format!("{verdict:?}")) };
     let (seq, what) = (divergence.seq, divergence.what);
@@ -198,7 +229,7 @@ fn names_step_record(record: &Record, verdict: Result<Verdict, VerifyError>) -> 
         Record::State(key) => {
             what == Claim::StoredState && divergence.keys.len() == 1 && divergence.keys[0].key == *key
         }
-        Record::Format | Record::Package(_) | Record::Genesis => unreachable!("they are found before verification"),
+        other => unreachable!("{other} is no record of a step"),
     };
     if named { Ok(()) } else { Err(format!("{verdict:?}")) }
 }
@@ -215,11 +246,15 @@ fn is_match(verdict: &Verdict) -> bool {
 
 #[test]
 fn every_byte_is_found_and_its_record_named() {
-    let book = Book::new();
+    let book = Book::new(GROUPS);
     assert!(is_match(&book.verify(EngineChoice::Native).unwrap()));
     let records = book.journal.records(book.entry.no).unwrap();
     let attestations = records.iter().filter(|(record, _)| matches!(record, Record::Attestation(_))).count();
     assert_eq!(attestations, GROUPS.len());
+    for kind in [Record::Row(0), Record::Row(GROUPS[0] as u64), Record::StateAt] {
+        assert!(records.iter().any(|(record, _)| *record == kind), "{kind} is tried");
+    }
+    assert!(records.iter().filter(|(record, _)| matches!(record, Record::State(_))).count() > GROUPS[0]);
     let mut wrong = Vec::new();
     let mut flips = 0_u64;
     for (record, length) in &records {
@@ -235,9 +270,21 @@ fn every_byte_is_found_and_its_record_named() {
     assert!(is_match(&book.verify(EngineChoice::Native).unwrap()));
 }
 
+/// Tiles of the log are stored when they are complete.
+#[test]
+fn every_byte_of_a_log_tile_is_found_and_the_log_named() {
+    let book = Book::new(TILE_GROUPS);
+    let tile = Record::LogTile(0, 0);
+    assert!(book.journal.records(book.entry.no).unwrap().contains(&(tile.clone(), TILE_BYTES)));
+    let flips = (0..TILE_BYTES).map(|byte| (byte, 1 << (byte % 8)));
+    let wrong: Vec<String> =
+        flips.filter_map(|(byte, mask)| book.wrong_answer(&tile, byte, mask, EngineChoice::Native)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn compiled_guests_name_the_same_records() {
-    let book = Book::new();
+    let book = Book::new(GROUPS);
     let last = GROUPS.iter().sum::<usize>() as u64 - 1;
     for record in [Record::Input(0), Record::Receipt(last), Record::StepRecord(1), Record::Attestation(last)] {
         assert_eq!(book.wrong_answer(&record, 20, 0x01, EngineChoice::Cranelift), None);

@@ -1,5 +1,15 @@
 //! Arguments as typed.
 
+mod history;
+mod log;
+mod portable;
+
+pub(crate) use history::{CheckpointCommand, DoctorOptions, QuarantineCommand, RecoverCommand, SetOptions};
+pub(crate) use log::{ArchiveCommand, ArchiveOptions, CheckProofOptions, LogCommand};
+pub(crate) use portable::{
+    BundleCommand, EvidenceCommand, ExportOptions, KindArg, MakeCommand, PairOptions, TrustArgs,
+};
+
 use crate::{node::EngineChoice, orderer::TimeSource};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -35,6 +45,8 @@ pub(crate) enum Command {
     Ledger(LedgerCommand),
     /// Submit events (JSON lines) and wait until each has a durable receipt
     Submit(SubmitOptions),
+    /// Let a ledger's time go on: timers fire, deadlines pass, effects are delivered
+    Advance(AdvanceOptions),
     /// Receipts and their proofs
     #[command(subcommand)]
     Receipts(ReceiptsCommand),
@@ -45,12 +57,42 @@ pub(crate) enum Command {
     Verify(VerifyOptions),
     /// Do a range of steps again and print each of them
     Replay(ReplayOptions),
+    /// Checkpoints: signed commitments to log and state that a ledger can be restored from
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
+    /// Take a ledger back, restore or rebuild it: every plan is printed before it is carried out
+    #[command(subcommand)]
+    Recover(RecoverCommand),
+    /// Look at every record, and repair what other material proves
+    Doctor(DoctorOptions),
+    /// What was cut off or replaced, kept for forensics
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
+    /// Portable files: ranges and checkpoints that others verify and import
+    #[command(subcommand)]
+    Bundle(BundleCommand),
+    /// Old steps as plain files beside the log, and back
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
+    /// The log as files that transparency clients read
+    #[command(subcommand)]
+    Log(LogCommand),
+    /// Proofs that somebody signed something wrong
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// What this node holds and whether it can go on
     Status,
+    /// Scripted worlds: play them on the real engine and ledger
+    #[command(subcommand)]
+    Scenario(ScenarioCommand),
     /// A recorded incident, from events to a verified ledger, in a temporary directory
     Demo(DemoOptions),
     /// What receipts and durability cost, against the same guest without them; build with --release
-    Bench,
+    Bench {
+        /// Only a ledger of 1,000,000 receipts: its memory, and how long it takes to open (gigabytes of disk)
+        #[arg(long)]
+        large: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -122,6 +164,19 @@ pub(crate) enum LedgerCommand {
         /// Name, or the first digits of its id
         ledger: String,
     },
+    /// What carries out a ledger's effects; a driver that is not set delivers nothing
+    Drivers {
+        /// Name, or the first digits of its id
+        ledger: String,
+        /// Let this kind carry out this driver's effects; the kind is `log`
+        #[arg(long, value_name = "DRIVER=KIND")]
+        set: Vec<String>,
+        /// Let nothing carry out this driver's effects
+        #[arg(long, value_name = "DRIVER")]
+        unset: Vec<String>,
+    },
+    /// Settings of a ledger on this node: when it makes checkpoints
+    Set(SetOptions),
     /// Lift the halt of a suspended ledger, signed with this node's operator key
     Resume {
         /// Name, or the first digits of its id
@@ -135,6 +190,42 @@ pub(crate) enum LedgerCommand {
         #[arg(long)]
         package: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdvanceOptions {
+    /// Name, or the first digits of its id
+    pub(crate) ledger: String,
+    /// Until when: RFC 3339, milliseconds since 1970, or now
+    #[arg(long, value_name = "TIME", default_value = "now")]
+    pub(crate) to: String,
+    /// Print one JSON line for every delivery, and for every result as soon as it is durable
+    #[arg(long)]
+    pub(crate) each: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScenarioCommand {
+    /// Play files and print what happens, step by step
+    Run(ScenarioOptions),
+    /// Play files and print one line for each: ok, or what differs first
+    Check(ScenarioOptions),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ScenarioOptions {
+    /// Scenario files
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// What runs the policy
+    #[arg(long, value_enum, default_value_t = EngineArg::Cranelift)]
+    pub(crate) engine: EngineArg,
+    /// The policy's package; the newest in a folder `packages` above the file when absent
+    #[arg(long, value_name = "FILE")]
+    pub(crate) package: Option<PathBuf>,
+    /// Write a golden trace for each file into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) trace_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -185,6 +276,18 @@ pub(crate) enum ReceiptsCommand {
         /// Which one
         seq: u64,
     },
+    /// Write a proof file (C2SP tlog-proof): a receipt's place in a signed checkpoint
+    Prove {
+        /// Name, or the first digits of its id
+        ledger: String,
+        /// Which one
+        seq: u64,
+        /// Where the proof goes; an existing file is never overwritten
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Check a proof file; needs no node
+    CheckProof(CheckProofOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -216,6 +319,14 @@ pub(crate) enum StateCommand {
         /// Arguments for the view
         #[arg(long, default_value = "")]
         args: String,
+        /// Write the projection with its root to this new file
+        #[arg(long, value_name = "FILE", requires = "view")]
+        out: Option<PathBuf>,
+    },
+    /// Compute a projection again, from this node's history, and compare
+    CheckProjection {
+        /// The projection file
+        file: PathBuf,
     },
 }
 
@@ -241,8 +352,11 @@ impl From<EngineArg> for EngineChoice {
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyOptions {
-    /// Name, or the first digits of its id
+    /// Name, or the first digits of its id; with --key or --trust, the file of a bundle
+    #[arg(value_name = "LEDGER|FILE")]
     pub(crate) ledger: String,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
     /// FROM..TO, the end not included; the whole ledger when absent
     #[arg(long, value_name = "FROM..TO")]
     pub(crate) range: Option<String>,

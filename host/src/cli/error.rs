@@ -9,9 +9,11 @@
 //! | 70 | fault of the host |
 
 use crate::{
-    engine::HostFault, events::LineError, journal::JournalError, keys::KeyError, node::NodeError, orderer::Refusal,
-    pipeline::PipelineError, runner::RunError, verify::VerifyError,
+    bundles::BundleFileError, checkpoints::CheckpointError, engine::HostFault, events::LineError,
+    journal::JournalError, keys::KeyError, node::NodeError, orderer::Refusal, pipeline::PipelineError,
+    recovery::RecoveryError, runner::RunError, verify::VerifyError,
 };
+use reprise_receipts::bundle::BundleError;
 use std::{io, path::PathBuf, process::ExitCode};
 
 /// How a command ends.
@@ -45,6 +47,12 @@ pub(crate) enum CliError {
     Verify(#[from] VerifyError),
     #[error(transparent)]
     Run(#[from] RunError),
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Bundle(#[from] BundleFileError),
     #[error("engine: {0}")]
     Host(#[from] HostFault),
     #[error("{file} {error}. {advice}")]
@@ -70,6 +78,9 @@ impl CliError {
             Self::Run(RunError::Missing(_)) => Exit::Incomparable,
             Self::Node(error) => node_exit(error),
             Self::Journal(error) => journal_exit(error),
+            Self::Bundle(error) => bundle_exit(error),
+            Self::Recovery(error) => recovery_exit(error),
+            Self::Checkpoint(error) => checkpoint_exit(error),
             Self::Host(_)
             | Self::Run(_)
             | Self::Key(_)
@@ -81,9 +92,24 @@ impl CliError {
     }
 }
 
+fn bundle_exit(error: &BundleFileError) -> Exit {
+    match error {
+        BundleFileError::Bundle { error: BundleError::NoPackage { .. }, .. } => Exit::Incomparable,
+        BundleFileError::Journal(error) => journal_exit(error),
+        BundleFileError::Node(error) => node_exit(error),
+        BundleFileError::Range { .. } => Exit::Usage,
+        BundleFileError::File { .. }
+        | BundleFileError::Log(_)
+        | BundleFileError::Run { .. }
+        | BundleFileError::Thread => Exit::Fault,
+        _ => Exit::Refused,
+    }
+}
+
 fn node_exit(error: &NodeError) -> Exit {
     match error {
         NodeError::Journal { error, .. } => journal_exit(error),
+        NodeError::Recovery(error) => recovery_exit(error),
         NodeError::File { .. } | NodeError::Key(_) | NodeError::Random => Exit::Fault,
         NodeError::NotEmpty(_)
         | NodeError::UnknownLedger(_)
@@ -102,5 +128,23 @@ fn journal_exit(error: &JournalError) -> Exit {
         JournalError::Exists | JournalError::Format { .. } => Exit::Refused,
         JournalError::Damaged { .. } => Exit::Refused,
         _ => Exit::Fault,
+    }
+}
+
+fn recovery_exit(error: &RecoveryError) -> Exit {
+    match error {
+        RecoveryError::Journal(error) => journal_exit(error),
+        RecoveryError::Checkpoint(error) => checkpoint_exit(error),
+        RecoveryError::Run { error: RunError::Missing(_), .. } => Exit::Incomparable,
+        RecoveryError::Run { .. } | RecoveryError::Engine(_) | RecoveryError::Stopped => Exit::Fault,
+        _ => Exit::Refused,
+    }
+}
+
+fn checkpoint_exit(error: &CheckpointError) -> Exit {
+    match error {
+        CheckpointError::Journal(error) => journal_exit(error),
+        CheckpointError::Walk(_) => Exit::Fault,
+        _ => Exit::Refused,
     }
 }

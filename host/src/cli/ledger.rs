@@ -2,6 +2,7 @@
 
 use super::{
     args::LedgerCommand,
+    checkpoint, drivers,
     error::{CliError, Exit},
     report::{Printer, Record},
     status, submit, text,
@@ -24,6 +25,8 @@ pub(crate) fn run(command: &LedgerCommand, dir: &Path, print: Printer) -> Result
         LedgerCommand::Create { name, package } => create(dir, name, package, print),
         LedgerCommand::List => list(dir, print),
         LedgerCommand::Show { ledger } => show(dir, ledger, print),
+        LedgerCommand::Drivers { ledger, set, unset } => drivers::run(dir, ledger, set, unset, print),
+        LedgerCommand::Set(options) => checkpoint::set(options, dir, print),
         LedgerCommand::Resume { ledger } => resume(dir, ledger, print),
         LedgerCommand::Upgrade { ledger, package } => upgrade(dir, ledger, package, print),
     }

@@ -1,8 +1,9 @@
-//! `reprise receipts`: the timeline, and one receipt in full.
+//! `reprise receipts`: the timeline, one receipt in full, and its proof.
 
 use super::{
     args::ReceiptsCommand,
     error::{CliError, Exit},
+    log,
     report::{Printer, Record},
     text,
 };
@@ -19,10 +20,18 @@ use std::path::Path;
 const LAST_SHOWN: u64 = 20;
 
 pub(crate) fn run(command: &ReceiptsCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+    let open = || Node::open(dir, Access::Read);
     match command {
-        ReceiptsCommand::List { ledger, range } => list(&node, &node.find_ledger(ledger)?, range.as_deref(), print),
-        ReceiptsCommand::Show { ledger, seq } => show(&node, &node.find_ledger(ledger)?, *seq, print),
+        ReceiptsCommand::List { ledger, range } => {
+            let node = open()?;
+            list(&node, &node.find_ledger(ledger)?, range.as_deref(), print)
+        }
+        ReceiptsCommand::Show { ledger, seq } => {
+            let node = open()?;
+            show(&node, &node.find_ledger(ledger)?, *seq, print)
+        }
+        ReceiptsCommand::Prove { ledger, seq, out } => log::prove(dir, ledger, *seq, out, print),
+        ReceiptsCommand::CheckProof(options) => log::check_proof(options, print),
     }
 }
 
@@ -31,8 +40,11 @@ fn list(node: &Node, entry: &LedgerEntry, range: Option<&str>, print: Printer) -
     let size = reader.size()?;
     let range = match range {
         Some(text) => text::parse_range(text, size)?,
-        None => size.saturating_sub(LAST_SHOWN)..size,
+        None => size.saturating_sub(LAST_SHOWN).max(first_step(&reader))..size,
     };
+    if !range.is_empty() {
+        is_here(&reader, range.start)?;
+    }
     let mut rows = Vec::new();
     for seq in range {
         let step = Step::read(&reader, seq)?;
@@ -48,9 +60,29 @@ pub(crate) fn show(node: &Node, entry: &LedgerEntry, seq: u64, print: Printer) -
     if seq >= size {
         return Err(CliError::Usage(format!("there is no receipt {seq}: the ledger has receipts 0..{size}")));
     }
+    is_here(&reader, seq)?;
     let step = Step::read(&reader, seq)?;
     print.record(attested(step.record(), &reader, entry, &step)?);
     Ok(Exit::Done)
+}
+
+/// The step has not left the journal, and was never elsewhere only.
+///
+/// # Errors
+/// [`CliError::Refusal`] says how it comes here.
+pub(super) fn is_here(reader: &LedgerReader, seq: u64) -> Result<(), CliError> {
+    let first = first_step(reader);
+    if seq >= first {
+        return Ok(());
+    }
+    Err(CliError::Refusal(format!(
+        "receipt {seq} is not on this node, where the ledger begins with {first}: `reprise archive hydrate` brings steps \
+         back from an archive"
+    )))
+}
+
+fn first_step(reader: &LedgerReader) -> u64 {
+    reader.base().map_or(0, |base| base.size)
 }
 
 /// A step as it is stored, decoded.

@@ -48,8 +48,8 @@ pub(crate) fn run(dir: &Path, print: Printer) -> Result<Exit, CliError> {
 /// One ledger: where it is, and whether it takes the next input.
 pub(crate) fn ledger(node: &Node, entry: &LedgerEntry) -> Result<Record, CliError> {
     let base = Record::new().with("name", entry.genesis.name.clone()).with("id", entry.id.to_string());
-    let open = match node.open_ledger(entry) {
-        Ok(open) => open,
+    let (open, start) = match node.start_ledger(entry) {
+        Ok(started) => started,
         Err(error) => {
             return Ok(base.with("can go on", false).with("why not", error.to_string()));
         }
@@ -62,6 +62,11 @@ pub(crate) fn ledger(node: &Node, entry: &LedgerEntry) -> Result<Record, CliErro
             (here != needs).then(|| format!("it needs engine profile {needs}, this build has {here}"))
         });
     let incidents = node.journal().read(entry.no)?.incidents()?;
+    let checkpoints = node.journal().checkpoints(entry.no)?;
+    let other_history = node.journal().rewinds(entry.no)?.into_iter().filter_map(|rewind| {
+        let attested = rewind.attested?;
+        Some(format!("receipts {}..{attested}, cut off at {}", rewind.size, text::time(rewind.at_ms)))
+    });
     Ok(base
         .with("receipts", open.head.next_seq())
         .with("attested", open.attested)
@@ -70,6 +75,11 @@ pub(crate) fn ledger(node: &Node, entry: &LedgerEntry) -> Result<Record, CliErro
         .with("state root", open.head.state_root().to_string())
         .with("log root", open.tail.root().to_string())
         .with("package", open.head.package().to_string())
+        .with("state from", start.describe())
+        .with("passed over", start.passed_over.iter().map(|(way, why)| format!("{way}: {why}")).collect::<Vec<_>>())
+        .with("checkpoints", checkpoints.len())
+        .with("last checkpoint", checkpoints.last().map(|checkpoint| checkpoint.record.claim.size))
+        .with("another history was attested", other_history.collect::<Vec<_>>())
         .with("host faults on record", incidents.len())
         .with("can go on", why_not.is_none())
         .with("why not", why_not))

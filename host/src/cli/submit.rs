@@ -2,6 +2,7 @@
 
 use super::{
     args::SubmitOptions,
+    deliver,
     error::{CliError, Exit},
     report::{Printer, Record},
     session, text,
@@ -9,7 +10,7 @@ use super::{
 use crate::{
     events::EventLines,
     node::{Access, Node},
-    orderer::{Proposal, Refusal},
+    orderer::{Proposal, Refusal, TimeSource, clock_ms},
     pipeline::{Answer, Request},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -33,6 +34,13 @@ pub(crate) fn run(options: &SubmitOptions, dir: &Path, print: Printer) -> Result
     let committed = session::run(&node, &entry, options.time.into(), feed, |answer| tally.take(answer))
         .inspect_err(|_| bar.finish_and_clear())?;
     bar.finish_and_clear();
+    let at_ms = match options.time.into() {
+        TimeSource::Event => 0,
+        TimeSource::Clock => clock_ms(),
+    };
+    let delivery = deliver::run(&node, &entry, at_ms, options.each)?;
+    tally.results = delivery.results;
+    let committed = delivery.committed.unwrap_or(committed);
     let size = committed.size;
     if !options.each {
         print.record(tally.report(&entry.genesis.name, size, committed.state_root.map(|root| root.to_string())));
@@ -48,6 +56,7 @@ struct Tally {
     duplicates: u64,
     by_class: std::collections::BTreeMap<OutcomeClass, u64>,
     refused: u64,
+    results: u64,
     listed: Vec<Record>,
 }
 
@@ -93,6 +102,7 @@ impl Tally {
             .with("guest faults", faults)
             .with("duplicates", self.duplicates)
             .with("refused", self.refused)
+            .with("results of effects", self.results)
             .with("receipts in the ledger", size)
             .with("state root", state_root)
             .with("not accepted", listed.into_iter().map(serde_json::Value::from).collect::<Vec<_>>())

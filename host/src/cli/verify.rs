@@ -2,6 +2,7 @@
 
 use super::{
     args::VerifyOptions,
+    bundle,
     error::{CliError, Exit},
     report::{Printer, Record},
     text,
@@ -28,6 +29,10 @@ use std::{
 const TICK: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(options: &VerifyOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+    if options.trust.key.is_some() || options.trust.trust.is_some() {
+        let trust = bundle::trust(&options.trust)?;
+        return bundle::verify_file(Path::new(&options.ledger), &trust, options.engine.into(), print);
+    }
     let node = Node::open(dir, Access::Read)?;
     let entry = node.find_ledger(&options.ledger)?;
     let size = node.journal().read(entry.no)?.size()?;

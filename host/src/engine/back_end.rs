@@ -16,12 +16,12 @@ pub const WASM_STACK_BYTES: usize = 768 * 1024 * 1024;
 
 /// Component instances that can be alive at once in one process and back end: one for each thread that executes.
 const INSTANCES_MAX: u32 = 32;
-/// Address space of a linear memory. 4 GiB and a guard let compiled code do without bounds checks.
-const MEMORY_RESERVATION_BYTES: u64 = 4 * 1024 * 1024 * 1024;
-const MEMORY_GUARD_BYTES: u64 = 32 * 1024 * 1024;
+/// Address space of a linear memory: all that it may grow to, so that it never moves.
+const MEMORY_RESERVATION_BYTES: u64 = MEMORY_BYTES_MAX as u64;
 /// Memory that a slot of the pool keeps, to be wiped instead of unmapped: what a small policy touches.
 const MEMORY_RESIDENT_BYTES: usize = 1024 * 1024;
-const TABLE_RESIDENT_BYTES: usize = 64 * 1024;
+/// Likewise of a table. One page is wiped without asking the kernel which pages were written.
+const TABLE_RESIDENT_BYTES: usize = 4 * 1024;
 /// Largest bookkeeping of one core or component instance.
 const INSTANCE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -102,7 +102,11 @@ fn semantics(config: &mut Config) {
 /// DETERMINISM: `memory.grow`, fuel of data segments.
 fn memory(config: &mut Config) {
     config.memory_reservation(MEMORY_RESERVATION_BYTES);
-    config.memory_guard_size(MEMORY_GUARD_BYTES);
+    // A guest that grows would make the kernel change the protection of pages, and the next instance in the slot would
+    // have it changed back: a lock on the whole address space and an interrupt of every other thread, several times for
+    // each step. With explicit bounds checks pages that were once accessible stay so, and are wiped like all others.
+    config.signals_based_traps(false);
+    config.memory_guard_size(0);
     config.memory_may_move(false);
     config.memory_init_cow(true);
     config.table_lazy_init(true);

@@ -1,12 +1,13 @@
-//! The floor: the same component in the same pool, a fresh instance for every step, over a plain map. No limits, no
-//! diff, no transcript, no roots, no fuel for host calls. Benches say how far above it a step is; nothing else uses it.
+//! The floor: the same guest work in the same pool, `step` and then `check` on a fresh instance, over a plain map. No
+//! limits, no diff, no transcript, no roots, no fuel for host calls. Benches say how far above it a step is; nothing
+//! else uses it.
 
 use super::{
     back_end::BackEnd,
     executor::{HostFault, LoadError},
     profile::INSTANTIATION_FUEL_MAX,
     wasm::{
-        abi::{EffectValue, InputValue, LevelValue, PageValue, RejectionValue},
+        abi::{EffectValue, InputValue, LevelValue, PageValue, RejectionValue, ViolationValue},
         engines,
     },
 };
@@ -27,6 +28,7 @@ type Caller<'a> = StoreContextMut<'a, FloorState>;
 pub struct Floor {
     instance: InstancePre<FloorState>,
     step: ComponentExportIndex,
+    check: ComponentExportIndex,
 }
 
 impl Floor {
@@ -39,14 +41,14 @@ impl Floor {
         let engine = engines::engine(back_end)?;
         let component = Component::from_binary(&engine, component).map_err(failed)?;
         let instance = linker(&engine).and_then(|linker| linker.instantiate_pre(&component)).map_err(failed)?;
-        let step = component.get_export_index(None, "step").expect("an admitted component exports `step`");
-        Ok(Self { instance, step })
+        let export = |name| component.get_export_index(None, name).expect("an admitted component exports the world");
+        Ok(Self { step: export("step"), check: export("check"), instance })
     }
 
-    /// Runs one input; its writes go straight into the map.
+    /// Runs one input and the policy's invariants; its writes go straight into the map.
     ///
     /// # Errors
-    /// [`HostFault`]: whatever stops the guest.
+    /// [`HostFault`]: whatever stops the guest, or an input that it does not accept.
     pub fn step(&self, state: &mut FloorState, input: &Input) -> Result<(), HostFault> {
         let mut store = Store::new(self.instance.engine(), std::mem::take(state));
         let result = self.run(&mut store, input);
@@ -58,9 +60,14 @@ impl Floor {
         store.set_fuel(INSTANTIATION_FUEL_MAX)?;
         let instance = self.instance.instantiate(&mut *store)?;
         store.set_fuel(STEP_FUEL_MAX)?;
-        type Answer = (Result<Vec<u8>, RejectionValue>,);
+        type Answer = (core::result::Result<Vec<u8>, RejectionValue>,);
         let step = instance.get_typed_func::<(InputValue<'_>,), Answer>(&mut *store, &self.step)?;
-        let _answer = step.call(&mut *store, (InputValue::new(input, [0; 4]),))?;
+        let (answer,) = step.call(&mut *store, (InputValue::new(input, [0; 4]),))?;
+        wasmtime::ensure!(answer.is_ok(), "the policy does not accept input {}", input.seq);
+        let check =
+            instance.get_typed_func::<(), (core::result::Result<(), ViolationValue>,)>(&mut *store, &self.check)?;
+        let (held,) = check.call(&mut *store, ())?;
+        wasmtime::ensure!(held.is_ok(), "an invariant of the policy does not hold after input {}", input.seq);
         Ok(())
     }
 }

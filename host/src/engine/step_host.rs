@@ -5,9 +5,13 @@
 //! step: it returns a [`GuestFault`], which the caller must carry out of the policy.
 
 mod overlay;
+pub(super) mod reads;
 mod scan;
 
-use self::overlay::{Overlay, Size};
+use self::{
+    overlay::{Overlay, Size},
+    reads::Reads,
+};
 use super::executor::GuestFault;
 use reprise_abi::{
     Change, Compensator, Effect, LimitKind, Outcome, Timer, TimerChange, TrapKind,
@@ -48,6 +52,7 @@ pub(super) struct StepHost {
     transcript: Transcript,
     /// The last key with its namespace byte, kept so that reads need no allocation.
     full_key: Vec<u8>,
+    reads: Reads,
 }
 
 /// What is left of a step when it has ended.
@@ -70,6 +75,8 @@ pub(super) struct Scanned {
     pub(super) page: Page,
     /// Bytes of the keys and values looked at, removed keys included: what fuel is charged for.
     pub(super) bytes: usize,
+    /// How often the state was asked for its next entry.
+    pub(super) pulls: u32,
 }
 
 /// An effect that is still in the policy's memory: nothing is copied before it is known to be within its limits.
@@ -119,6 +126,7 @@ impl StepHost {
             log_messages: 0,
             transcript: Transcript::new(),
             full_key: Vec::new(),
+            reads: Reads::begin(),
         }
     }
 
@@ -151,6 +159,7 @@ impl StepHost {
 
     /// The state, as it was given.
     pub(super) fn into_state(self) -> StateTrie {
+        self.reads.report();
         self.state
     }
 
@@ -160,7 +169,10 @@ impl StepHost {
         self.key(key)?;
         let value = match self.overlay.get(&self.full_key) {
             Some(written) => written,
-            None => self.state.get(&self.full_key),
+            None => {
+                self.reads.get(&self.full_key);
+                self.state.get(&self.full_key)
+            }
         };
         self.transcript.get(key, value);
         Ok(value)
@@ -191,6 +203,7 @@ impl StepHost {
         require(prefix.len() <= KEY_BYTES_MAX, LimitKind::Key)?;
         require(after.is_none_or(|after| after.len() <= KEY_BYTES_MAX), LimitKind::Key)?;
         let scanned = scan::page(&self.state, &self.overlay, prefix, after, limit);
+        self.reads.scan(prefix, after, scanned.pulls);
         let entries = scanned.page.entries.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
         self.transcript.scan(prefix, after, limit, entries, scanned.page.more);
         Ok(scanned)
@@ -287,6 +300,7 @@ impl StepHost {
     /// Writes to `full_key`.
     fn write(&mut self, value: Option<&[u8]>) -> Result<(), GuestFault> {
         let state = &self.state;
+        self.reads.get(&self.full_key);
         self.overlay.write(&self.full_key, value, |key| state.get(key).map(<[u8]>::to_vec));
         let size = self.overlay.size();
         require(size.keys <= DIFF_CHANGES_MAX, LimitKind::DiffChanges)?;

@@ -37,7 +37,8 @@ use wasmtime::{
 /// all point to the same bytes. Elsewhere the memory of the guest is the bound, and giving up would not be repeatable.
 const DESCRIBE_COPY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Runs a component.
+/// Runs a component. A clone shares the compiled code.
+#[derive(Clone)]
 pub struct WasmExecutor {
     back_end: BackEnd,
     instance: InstancePre<GuestStore>,
@@ -45,6 +46,7 @@ pub struct WasmExecutor {
 }
 
 /// Where the functions of the world are, looked up once.
+#[derive(Clone)]
 struct Exports {
     describe: ComponentExportIndex,
     step: ComponentExportIndex,

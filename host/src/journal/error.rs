@@ -9,14 +9,34 @@ pub enum RecordKind {
     Package,
     /// A genesis record.
     Genesis,
+    /// A row of steps: where in it one begins and ends.
+    Steps,
+    /// An input.
+    Input,
     /// A receipt.
     Receipt,
+    /// A step record: diff and output.
+    StepRecord,
     /// An attestation.
     Attestation,
     /// Keys and values.
     State,
     /// A tile of the log.
     LogNode,
+    /// When a ledger makes checkpoints.
+    Settings,
+    /// A checkpoint's record or note.
+    Checkpoint,
+    /// A chunk of a snapshot.
+    Chunk,
+    /// A case of quarantine, or a record in it.
+    Quarantine,
+    /// A plan that is being carried out.
+    Plan,
+    /// What is on record of a rewind.
+    Rewind,
+    /// Where a ledger begins on this node.
+    Base,
 }
 
 /// Why the journal cannot be used.
@@ -38,7 +58,7 @@ pub enum JournalError {
     #[error("the journal was opened for reading only")]
     ReadOnly,
     /// Written by another version.
-    #[error("journal format {found:?} is not supported; this version reads \"reprise journal v1\"")]
+    #[error("journal format {found:?} is not supported; this version reads \"reprise journal v2\"")]
     Format {
         /// What the journal says of itself.
         found: String,
@@ -81,10 +101,20 @@ impl fmt::Display for RecordKind {
         f.write_str(match self {
             Self::Package => "package",
             Self::Genesis => "genesis record",
+            Self::Steps => "row of steps",
+            Self::Input => "input",
             Self::Receipt => "receipt",
+            Self::StepRecord => "step record",
             Self::Attestation => "attestation",
             Self::State => "state",
             Self::LogNode => "log tile",
+            Self::Settings => "checkpoint settings record of ledger number",
+            Self::Checkpoint => "checkpoint",
+            Self::Chunk => "snapshot chunk",
+            Self::Quarantine => "quarantine case",
+            Self::Plan => "running plan of ledger number",
+            Self::Rewind => "rewind",
+            Self::Base => "beginning of ledger number",
         })
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use redb::backends::InMemoryBackend;
 use reprise_receipts::{EngineProfileDigest, SigningKey, StateRoot, genesis::PROTOCOL_EPOCH};
 
-fn genesis(nonce: u8) -> Genesis {
+pub(super) fn genesis(nonce: u8) -> Genesis {
     let key = SigningKey::from_secret(&[7; 32]).public();
     Genesis {
         format: 1,
@@ -46,7 +46,7 @@ fn another_format_is_refused_with_its_name() {
     let journal = Journal::on_backend(InMemoryBackend::new()).unwrap();
     assert!(journal.tamper(0, &tamper::Record::Format, FORMAT.len() - 1, 3).unwrap());
     let error = journal.check_format().map(|_| ()).unwrap_err();
-    assert!(matches!(&error, JournalError::Format { found } if found == "reprise journal v2"), "{error}");
+    assert!(matches!(&error, JournalError::Format { found } if found == "reprise journal v1"), "{error}");
 }
 
 #[test]

@@ -8,7 +8,11 @@ use crate::{
 };
 use reprise_guest::NativePolicy;
 use reprise_receipts::{Missing, Package, PackageDigest, package::Manifest};
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// What runs the policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,11 +44,14 @@ impl EngineChoice {
     }
 }
 
-/// Executors for the packages of a journal.
+/// Executors for the packages of a journal. A clone shares what is compiled, so that each of several threads can have
+/// its own at little cost.
+#[derive(Clone)]
 pub struct PackageExecutors {
     journal: Arc<Journal>,
     engine: EngineChoice,
     cache: Option<Arc<CodeCache>>,
+    compiled: Arc<Mutex<BTreeMap<PackageDigest, WasmExecutor>>>,
 }
 
 impl PackageExecutors {
@@ -53,7 +60,7 @@ impl PackageExecutors {
     pub fn new(journal: Arc<Journal>, engine: EngineChoice, dir: &Path) -> Self {
         let key = keys::read(&dir.join("keys/cache.key"));
         let cache = key.ok().and_then(|key| CodeCache::open(&dir.join("cache"), *key).ok()).map(Arc::new);
-        Self { journal, engine, cache }
+        Self { journal, engine, cache, compiled: Arc::default() }
     }
 
     /// Makes a package ready to run.
@@ -79,8 +86,14 @@ impl PackageExecutors {
         digest: PackageDigest,
         package: &Package,
     ) -> Result<Box<dyn Executor>, HostFault> {
-        let cache = self.cache.as_deref();
-        Ok(Box::new(WasmExecutor::new(back_end, digest, &package.component, cache)?))
+        // Held while compiling: who needs the same package waits for it instead of compiling it again.
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(executor) = compiled.get(&digest) {
+            return Ok(Box::new(executor.clone()));
+        }
+        let executor = WasmExecutor::new(back_end, digest, &package.component, self.cache.as_deref())?;
+        compiled.insert(digest, executor.clone());
+        Ok(Box::new(executor))
     }
 }
 
@@ -95,6 +108,15 @@ impl ExecutorSource for PackageExecutors {
 /// The native form of a package, if this build has one: a policy that says of itself what the manifest says.
 #[must_use]
 pub fn native_policy(manifest: &Manifest) -> Option<NativePolicy> {
-    let known = [NativePolicy::of::<reprise_lease::Lease>()];
-    known.into_iter().find(|policy| (policy.describe)() == manifest.description)
+    native_policies().into_iter().find(|policy| (policy.describe)() == manifest.description)
+}
+
+/// The policies that are built into this program.
+#[must_use]
+pub fn native_policies() -> Vec<NativePolicy> {
+    vec![
+        NativePolicy::of::<reprise_capsule::Capsule>(),
+        NativePolicy::of::<reprise_cluster::Cluster>(),
+        NativePolicy::of::<reprise_lease::Lease>(),
+    ]
 }

@@ -1,8 +1,12 @@
-//! The commit thread: groups, durability, signatures, answers, in this order.
+//! The commit thread: groups, durability, answers, signatures, in this order.
+//!
+//! An answer waits for the disk and for nothing else. The signature over a group is made while its submitter already
+//! has its answers, and becomes durable with the next group or at the end.
 
 use super::PipelineError;
 use crate::{
-    journal::{Group, Journal, JournalError, LedgerNo, RecordKind},
+    checkpoints::{Handed, Keeper},
+    journal::{Group, Journal, JournalError, LedgerNo, RecordKind, StateLag},
     orderer::Refusal,
 };
 use crossbeam_channel::{Receiver, Sender};
@@ -21,6 +25,8 @@ pub(super) enum ToCommit {
     Step { tag: Option<u64>, step: Box<Sealed> },
     /// Everything that was due has been handed over.
     Advanced { tag: u64, steps: u64 },
+    /// A part of a snapshot.
+    Checkpoint(Handed),
     /// An event that was answered before.
     Duplicate { tag: u64, first: u64 },
     /// An event that got no place.
@@ -72,13 +78,33 @@ pub struct Committed {
     pub groups: u64,
 }
 
+/// Where the ledger ends, and who signs it.
+pub(super) struct RightEdge {
+    pub(super) ledger: LedgerId,
+    pub(super) tail: LogTail,
+    /// Receipts are attested up to here.
+    pub(super) attested: u64,
+    pub(super) attester: Arc<SigningKey>,
+}
+
+impl RightEdge {
+    /// Signs the last receipt, if that was not done yet. It is durable: the same key and bytes give the same signature
+    /// whenever this is done, be it after a crash.
+    fn attest(&mut self) -> Option<Attestation> {
+        let size = self.tail.size();
+        let leaf = self.tail.last_leaf().filter(|_| self.attested < size)?;
+        self.attested = size;
+        let body = AttestationBody { ledger: self.ledger, seq: size - 1, leaf, log_root: self.tail.root() };
+        Some(body.sign(&self.attester))
+    }
+}
+
 pub(super) struct Committer {
     journal: Arc<Journal>,
     no: LedgerNo,
-    ledger: LedgerId,
-    attester: Arc<SigningKey>,
-    tail: LogTail,
-    attested: u64,
+    edge: RightEdge,
+    state_lag: StateLag,
+    keeper: Keeper,
     answers: Sender<Answer>,
     unsaved: Option<Attestation>,
     committed: Committed,
@@ -88,19 +114,19 @@ impl Committer {
     pub(super) fn new(
         journal: Arc<Journal>,
         no: LedgerNo,
-        ledger: LedgerId,
-        attester: Arc<SigningKey>,
-        tail: LogTail,
-        attested: u64,
+        mut edge: RightEdge,
+        state_lag: StateLag,
+        keeper: Keeper,
         answers: Sender<Answer>,
     ) -> Self {
-        let committed = Committed { size: tail.size(), state_root: None, groups: 0 };
-        Self { journal, no, ledger, attester, tail, attested, answers, unsaved: None, committed }
+        let committed = Committed { size: edge.tail.size(), state_root: None, groups: 0 };
+        // A crash can come between a group and its attestation: what it left is attested now.
+        let unsaved = edge.attest();
+        Self { journal, no, edge, state_lag, keeper, answers, unsaved, committed }
     }
 
     /// Commits until the engine has nothing more.
     pub(super) fn run(mut self, sealed: &Receiver<ToCommit>) -> Result<Committed, PipelineError> {
-        self.attest_what_a_crash_left();
         let mut waiting = Vec::with_capacity(GROUP_STEPS_MAX);
         while let Ok(first) = sealed.recv() {
             waiting.push(first);
@@ -108,12 +134,14 @@ impl Committer {
             self.commit(std::mem::take(&mut waiting))?;
         }
         self.save_attestation()?;
+        self.keeper.finish();
         Ok(self.committed)
     }
 
     fn commit(&mut self, group: Vec<ToCommit>) -> Result<(), PipelineError> {
         let mut steps = Vec::with_capacity(group.len());
         let mut places = Vec::with_capacity(group.len());
+        let mut handed = Vec::new();
         for item in group {
             places.push(match item {
                 ToCommit::Step { tag, step } => {
@@ -122,6 +150,10 @@ impl Committer {
                     Place::New { tag, index: steps.len() - 1 }
                 }
                 ToCommit::Advanced { tag, steps } => Place::Advanced { tag, steps },
+                ToCommit::Checkpoint(part) => {
+                    handed.push(part);
+                    continue;
+                }
                 ToCommit::Duplicate { tag, first } => Place::Before { tag, first },
                 ToCommit::Refused { tag, refusal } => Place::None { tag, refusal },
             });
@@ -132,37 +164,38 @@ impl Committer {
             // Nobody waits for answers any more: the steps are durable all the same.
             let _ = self.answers.send(answer);
         }
+        self.after_answers()?;
+        self.keeper.keep(handed)?;
         Ok(())
     }
 
-    fn commit_steps(&mut self, steps: &[Sealed]) -> Result<(), PipelineError> {
+    fn commit_steps(&mut self, steps: &[Sealed]) -> Result<(), JournalError> {
         let Some(last) = steps.last() else { return Ok(()) };
         for step in steps {
-            self.tail.append(step.leaf);
+            self.edge.tail.append(step.leaf);
+            self.state_lag.add(step.record_bytes.len());
         }
-        let tiles = self.tail.take_dirty_tiles();
+        let tiles = self.edge.tail.take_complete_tiles();
         let group = Group { steps, tiles: &tiles, attestation: self.unsaved.as_ref() };
         self.journal.commit(self.no, &group)?;
-        self.unsaved = Some(self.attest(last.receipt.seq, last.leaf));
+        self.unsaved = None;
+        let size = self.edge.tail.size();
         let groups = self.committed.groups + 1;
-        self.committed = Committed { size: self.tail.size(), state_root: Some(last.receipt.next_state), groups };
-        tracing::debug!(steps = steps.len(), size = self.tail.size(), "group committed");
+        self.committed = Committed { size, state_root: Some(last.receipt.next_state), groups };
+        tracing::debug!(steps = steps.len(), size, "group committed");
         Ok(())
     }
 
-    fn attest(&mut self, seq: u64, leaf: LeafHash) -> Attestation {
-        self.attested = seq + 1;
-        AttestationBody { ledger: self.ledger, seq, leaf, log_root: self.tail.root() }.sign(&self.attester)
-    }
-
-    /// A crash can come between a group and its attestation. The receipts are durable, so signing them now is what the
-    /// node would have done then; the same key and bytes give the same signature.
-    fn attest_what_a_crash_left(&mut self) {
-        if self.attested < self.tail.size()
-            && let Some(leaf) = self.tail.last_leaf()
-        {
-            self.unsaved = Some(self.attest(self.tail.size() - 1, leaf));
+    /// What can wait until the submitter has its answers.
+    fn after_answers(&mut self) -> Result<(), JournalError> {
+        if let Some(attestation) = self.edge.attest() {
+            self.unsaved = Some(attestation);
         }
+        if self.state_lag.is_due() {
+            self.journal.bring_state_forward(self.no)?;
+            self.state_lag = StateLag::default();
+        }
+        Ok(())
     }
 
     fn save_attestation(&mut self) -> Result<(), JournalError> {

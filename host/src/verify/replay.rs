@@ -1,14 +1,20 @@
 //! Doing stored steps again, one after the other.
+//!
+//! A step that is done again gives an input, a receipt and a step record. If they are the stored ones, byte for byte,
+//! and the log has the receipt's leaf hash, everything that verification asks is answered: there is one encoding of
+//! every object, and the digests and roots in the receipt were just computed. Only when something differs are the
+//! questions asked one by one, in the order that decides which record is blamed.
 
 use super::{Found, VerifyError, diverges, leaves::StoredLeaves};
 use crate::{
-    journal::{LedgerEntry, LedgerReader, StepIterator, StoredStep},
+    journal::{JournalError, LedgerEntry, LedgerReader, StepIterator, StoredStep},
     node::EngineChoice,
     runner::{RunError, Runner},
 };
 use reprise_abi::{Input, decode_canonical};
 use reprise_receipts::{
-    Head, LeafHash, Missing, Receipt, Sealed, StateTrie, StepRecord, Verdict,
+    Executed, Head, LeafHash, Missing, Receipt, Sealed, StateTrie, StepRecord, Verdict,
+    ledger::Work,
     verdict::{Claim, Material},
 };
 use std::ops::Range;
@@ -16,6 +22,7 @@ use std::ops::Range;
 /// A run of stored steps that are done again.
 pub struct Replay {
     reader: LedgerReader,
+    entry: LedgerEntry,
     steps: StepIterator,
     leaves: StoredLeaves,
     head: Head,
@@ -40,7 +47,8 @@ impl Replay {
             Ok(head) => head,
             Err(verdict) => return Ok(Err(verdict)),
         };
-        Ok(Ok(Self { reader, steps, leaves: StoredLeaves::default(), head, runner, engine }))
+        let (entry, leaves) = (entry.clone(), StoredLeaves::new(entry.genesis.attester));
+        Ok(Ok(Self { reader, entry, steps, leaves, head, runner, engine }))
     }
 
     /// Does the next step again, and compares everything with what is stored.
@@ -53,10 +61,10 @@ impl Replay {
             Ok(step) => step,
             Err(missing) => return Ok(Some(Err(Verdict::Incomparable(missing)))),
         };
-        if let Err(verdict) = self.leaves.check(&self.reader, step.seq, &step.receipt)? {
-            return Ok(Some(Err(verdict)));
+        match self.confirm(&step)? {
+            Some(confirmed) => Ok(Some(Ok(confirmed))),
+            None => self.examine(&step).map(Some),
         }
-        self.redo(&step).map(Some)
     }
 
     /// The head after the last step.
@@ -65,9 +73,43 @@ impl Replay {
         self.head
     }
 
-    fn redo(&mut self, step: &StoredStep) -> Result<Found<(Input, Sealed)>, VerifyError> {
+    /// Does the step again. `None`: something is not as it is stored, and the head is not to be relied on any more.
+    fn confirm(&mut self, step: &StoredStep) -> Result<Option<(Input, Sealed)>, JournalError> {
+        let Ok(input) = decode_canonical::<Input>(step.input()) else { return Ok(None) };
+        let Ok(work) = self.head.prepare(&input) else { return Ok(None) };
+        let Some(executed) = self.execute(step, &input, &work) else { return Ok(None) };
+        let sealed = self.head.seal(&input, &work, executed);
+        let same = sealed.input_bytes == step.input()
+            && sealed.receipt_bytes == step.receipt()
+            && sealed.record_bytes == step.record();
+        // The fuel of native execution is the receipt's own word, so that something else must speak for the receipt.
+        let logged = match self.engine.charges_fuel() {
+            true => self.leaves.agrees(&self.reader, step.seq(), sealed.leaf)?,
+            false => self.leaves.vouch(&self.reader, step.seq(), sealed.leaf)?,
+        };
+        Ok((same && logged).then_some((input, sealed)))
+    }
+
+    fn execute(&mut self, step: &StoredStep, input: &Input, work: &Work) -> Option<Executed> {
+        let mut executed = self.runner.run(&mut self.head, input, work).ok()?;
+        if !self.engine.charges_fuel() {
+            executed.fuel = decode_canonical::<Receipt>(step.receipt()).ok()?.fuel;
+        }
+        Some(executed)
+    }
+
+    /// Asks one question after the other, from the head before the step.
+    fn examine(&mut self, step: &StoredStep) -> Result<Found<(Input, Sealed)>, VerifyError> {
+        self.head = match head_at(&self.reader, &self.entry, step.seq())? {
+            Ok(head) => head,
+            Err(verdict) => return Ok(Err(verdict)),
+        };
+        if let Err(verdict) = self.leaves.check(&self.reader, step.seq(), step.receipt())? {
+            return Ok(Err(verdict));
+        }
         let head = &mut self.head;
-        let material = Material { seq: step.seq, input: &step.input, receipt: &step.receipt, record: &step.record };
+        let (input, receipt, record) = (step.input(), step.receipt(), step.record());
+        let material = Material { seq: step.seq(), input, receipt, record };
         let opened = material.open(head).and_then(|claimed| claimed.work(head).map(|work| (claimed, work)));
         let (claimed, work) = match opened {
             Ok(opened) => opened,
@@ -76,7 +118,7 @@ impl Replay {
         let executed = match self.runner.run(head, &claimed.input, &work) {
             Ok(executed) => executed,
             Err(RunError::Missing(missing)) => return Ok(Err(Verdict::Incomparable(missing))),
-            Err(error) => return Err(VerifyError::Run { seq: step.seq, error }),
+            Err(error) => return Err(VerifyError::Run { seq: step.seq(), error }),
         };
         let checked = claimed.check(head, &work, executed, self.engine.charges_fuel());
         Ok(checked.map(|sealed| (claimed.input, sealed)).map_err(Verdict::Divergent))
@@ -87,14 +129,17 @@ impl Replay {
 fn head_at(reader: &LedgerReader, entry: &LedgerEntry, seq: u64) -> Result<Found<Head>, VerifyError> {
     let Some(before) = seq.checked_sub(1) else { return Ok(Ok(Head::genesis(entry.genesis.clone()))) };
     let mut state = StateTrie::new();
-    for record in reader.records(0..seq)? {
-        let (at, bytes) = record?;
-        let record: StepRecord = match decode_canonical(&bytes) {
+    for step in reader.steps(0..seq)? {
+        let step = match step? {
+            Ok(step) => step,
+            Err(missing) => return Ok(Err(Verdict::Incomparable(missing))),
+        };
+        let record: StepRecord = match decode_canonical(step.record()) {
             Ok(record) => record,
-            Err(error) => return Ok(Err(diverges(at, Claim::StoredDiff, "a step record", error))),
+            Err(error) => return Ok(Err(diverges(step.seq(), Claim::StoredDiff, "a step record", error))),
         };
         if let Err(error) = state.apply(&record.diff) {
-            return Ok(Err(diverges(at, Claim::StoredDiff, "a diff that fits the state before it", error)));
+            return Ok(Err(diverges(step.seq(), Claim::StoredDiff, "a diff that fits the state before it", error)));
         }
     }
     let Some(bytes) = reader.receipt(before)? else {

@@ -4,7 +4,7 @@ use super::{Scanned, overlay::Overlay};
 use reprise_abi::limits::{SCAN_BYTES_MAX, SCAN_ENTRIES_MAX};
 use reprise_guest::Page;
 use reprise_receipts::{StateTrie, system::POLICY_NAMESPACE};
-use std::{cmp::Ordering, ops::Bound};
+use std::{cell::Cell, cmp::Ordering, ops::Bound};
 
 /// At most `limit` entries whose key begins with `prefix` and sorts after `after`, within the bounds of a page.
 pub(super) fn page(state: &StateTrie, overlay: &Overlay, prefix: &[u8], after: Option<&[u8]>, limit: u32) -> Scanned {
@@ -13,7 +13,8 @@ pub(super) fn page(state: &StateTrie, overlay: &Overlay, prefix: &[u8], after: O
     let entries_max = limit.min(SCAN_ENTRIES_MAX) as usize;
     let mut page = Page::default();
     let (mut page_bytes, mut bytes) = (0, 0);
-    for (key, value) in merged(state, overlay, &prefix, after.as_deref()) {
+    let pulls = Cell::new(0);
+    for (key, value) in merged(state, overlay, &prefix, after.as_deref(), &pulls) {
         let Some(value) = value else {
             bytes += key.len();
             continue;
@@ -27,7 +28,7 @@ pub(super) fn page(state: &StateTrie, overlay: &Overlay, prefix: &[u8], after: O
         page_bytes += entry_bytes;
         page.entries.push((key.to_vec(), value.to_vec()));
     }
-    Scanned { page, bytes: bytes + page_bytes }
+    Scanned { page, bytes: bytes + page_bytes, pulls: pulls.get() }
 }
 
 fn full(key: &[u8]) -> Vec<u8> {
@@ -37,12 +38,14 @@ fn full(key: &[u8]) -> Vec<u8> {
     full
 }
 
-/// Both in key order; where both have a key, the overlay's. `None` is a key that the step removed.
+/// Both in key order; where both have a key, the overlay's. `None` is a key that the step removed. `pulls` counts how
+/// often the state is asked for its next entry.
 fn merged<'a>(
     state: &'a StateTrie,
     overlay: &'a Overlay,
     prefix: &'a [u8],
     after: Option<&'a [u8]>,
+    pulls: &'a Cell<u32>,
 ) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
     let start = match after {
         Some(after) if after >= prefix => Bound::Excluded(after),
@@ -50,7 +53,12 @@ fn merged<'a>(
     };
     let written = overlay.range(start).take_while(move |(key, _)| key.starts_with(prefix));
     let mut written = written.map(|(key, written)| (key.as_slice(), written.after())).peekable();
-    let mut kept = state.scan(prefix, after).map(|(key, value)| (key, Some(value))).peekable();
+    let mut entries = state.scan(prefix, after);
+    let kept = std::iter::from_fn(move || {
+        pulls.set(pulls.get().saturating_add(1));
+        entries.next().map(|(key, value)| (key, Some(value)))
+    });
+    let mut kept = kept.fuse().peekable();
     std::iter::from_fn(move || {
         let order = match (kept.peek(), written.peek()) {
             (Some((kept, _)), Some((written, _))) => kept.cmp(written),

@@ -1,0 +1,254 @@
+//! A recovery plan that dies at any moment is resumed, and ends in the same place.
+
+#[path = "support/book.rs"]
+mod book;
+
+use book::{Book, Recorded};
+use reprise::{
+    journal::{Journal, LedgerEntry, Quarantined},
+    node::EngineChoice,
+    recovery::{
+        self, Moment, Plan, PlanStep, RecoveryError, Site, Stop, Watch, Way, checkpoint_restore, host,
+        replay_reconstruction, rollback,
+    },
+};
+use reprise_tests::{Disk, DiskOperation};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+const STEPS: u64 = 500;
+const SIZE: u64 = 321;
+/// Crashes in the middle of disk operations that are tried.
+const DISK_CRASHES: usize = 40;
+
+/// Stops a plan at its n-th moment.
+struct StopAt {
+    left: usize,
+    stopped: Option<(Moment, PlanStep)>,
+}
+
+impl Watch for StopAt {
+    fn at(&mut self, moment: Moment, step: &PlanStep) -> Result<(), Stop> {
+        if self.left == 0 {
+            self.stopped = Some((moment, step.clone()));
+            return Err(Stop);
+        }
+        self.left -= 1;
+        Ok(())
+    }
+}
+
+/// Where a plan ends: what must be the same however it got there.
+#[derive(Debug, PartialEq)]
+struct End {
+    size: u64,
+    state_root: String,
+    rewinds: usize,
+    cases: Vec<Vec<Quarantined>>,
+    checkpoints: Vec<u64>,
+}
+
+fn end(journal: &Journal, entry: &LedgerEntry) -> End {
+    let (open, start) = host::start(journal, entry).unwrap();
+    assert!(!start.is_degraded(), "{start:?}");
+    assert_eq!(journal.running_plan(entry.no).unwrap(), None);
+    let cases = journal.cases(entry.no).unwrap();
+    End {
+        size: open.head.next_seq(),
+        state_root: open.head.state_root().to_string(),
+        rewinds: journal.rewinds(entry.no).unwrap().len(),
+        cases: cases.iter().map(|(no, _)| journal.quarantined(entry.no, *no).unwrap()).collect(),
+        checkpoints: journal.checkpoints(entry.no).unwrap().iter().map(|c| c.record.claim.size).collect(),
+    }
+}
+
+/// A ledger, and a plan for it.
+struct Case {
+    damage: fn(&Book),
+    plan: fn(&Site<'_>) -> Plan,
+}
+
+const ROLLBACK: Case = Case { damage: |_| {}, plan: |site| roll_back(site, Way::StoredState) };
+const ROLLBACK_BY_SNAPSHOT: Case = Case { damage: |_| {}, plan: |site| roll_back(site, Way::Snapshot { size: 300 }) };
+const RESTORE: Case =
+    Case { damage: |_| {}, plan: |site| checkpoint_restore::plan(site, Some(200), "test", 1).unwrap() };
+const REBUILD: Case = Case {
+    damage: |book| {
+        let record = reprise::journal::tamper::Record::StepRecord(77);
+        assert!(book.journal().tamper(book.entry.no, &record, 30, 4).unwrap());
+    },
+    plan: |site| {
+        let survey = replay_reconstruction::survey(site).unwrap();
+        replay_reconstruction::plan(site, &survey, "test", 1).unwrap()
+    },
+};
+
+fn roll_back(site: &Site<'_>, way: Way) -> Plan {
+    let reason = "test".to_owned();
+    let options = rollback::Options { size: SIZE, way: Some(way), attested: true, reason, now_ms: 1 };
+    rollback::plan(site, &options).unwrap().plan
+}
+
+fn book() -> (Book, Recorded) {
+    Book::recorded(STEPS, 100)
+}
+
+/// Copies of one closed node, so that every crash begins with the same bytes.
+struct Copies {
+    book: Book,
+    recorded: Recorded,
+    journal: Vec<u8>,
+}
+
+impl Copies {
+    fn new(case: &Case) -> Self {
+        let (book, recorded) = book();
+        (case.damage)(&book);
+        let dir = book.close();
+        let journal = fs::read(dir.path().join("node/journal.redb")).unwrap();
+        Self { book: Book::reopen(dir), recorded, journal }
+    }
+
+    /// The node as it was.
+    fn again(self) -> Self {
+        let Self { book, recorded, journal } = self;
+        let dir = book.close();
+        fs::write(dir.path().join("node/journal.redb"), &journal).unwrap();
+        Self { book: Book::reopen(dir), recorded, journal }
+    }
+}
+
+fn every_moment(case: &Case) {
+    let mut copies = Copies::new(case);
+    let plan = (case.plan)(&copies.book.site());
+    recovery::carry_out(&copies.book.site(), &plan, &mut recovery::NoWatch).unwrap();
+    let expected = end(copies.book.journal(), &copies.book.entry);
+    let mut moments = 0;
+    loop {
+        copies = copies.again();
+        let mut watch = StopAt { left: moments, stopped: None };
+        let plan = (case.plan)(&copies.book.site());
+        let carried_out = recovery::carry_out(&copies.book.site(), &plan, &mut watch);
+        let Some(stopped) = watch.stopped else {
+            carried_out.unwrap();
+            break;
+        };
+        assert!(matches!(carried_out, Err(RecoveryError::Stopped)), "{stopped:?}");
+        let book = Book::reopen(copies.book.close());
+        let unfinished = recovery::carry_out(&book.site(), &plan, &mut recovery::NoWatch).unwrap_err();
+        assert!(matches!(unfinished, RecoveryError::Unfinished), "{stopped:?}: {unfinished}");
+        recovery::resume(&book.site(), &mut recovery::NoWatch).unwrap().unwrap();
+        assert_eq!(end(book.journal(), &book.entry), expected, "{stopped:?}");
+        copies.book = book;
+        moments += 1;
+    }
+    assert!(moments >= 3 * plan.steps.len() - 2, "only {moments} moments in {} steps", plan.steps.len());
+    copies.recorded.go_on(&copies.book, expected.size);
+}
+
+#[test]
+fn a_rollback_stopped_at_any_moment_is_resumed() {
+    every_moment(&ROLLBACK);
+    every_moment(&ROLLBACK_BY_SNAPSHOT);
+}
+
+#[test]
+fn a_restore_stopped_at_any_moment_is_resumed() {
+    every_moment(&RESTORE);
+}
+
+#[test]
+fn a_rebuild_stopped_at_any_moment_is_resumed() {
+    every_moment(&REBUILD);
+}
+
+#[test]
+fn the_next_start_goes_on_by_itself() {
+    let (book, recorded) = book();
+    let plan = roll_back(&book.site(), Way::StoredState);
+    let mut watch = StopAt { left: 7, stopped: None };
+    recovery::carry_out(&book.site(), &plan, &mut watch).unwrap_err();
+    let book = Book::reopen(book.close());
+    let (open, _) = book.node.start_ledger(&book.entry).unwrap();
+    assert_eq!(open.head.next_seq(), SIZE);
+    assert_eq!(open.head.state_root(), recorded.state_root(SIZE));
+    drop(open);
+    recorded.go_on(&book, SIZE);
+}
+
+/// A disk in memory that remembers what was asked of it.
+#[derive(Clone, Debug, Default)]
+struct Memory(Arc<Mutex<Disk>>);
+
+impl redb::StorageBackend for Memory {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap().image.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let disk = self.0.lock().unwrap();
+        let start = offset as usize;
+        let bytes = disk.image.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.0.lock().unwrap().perform(DiskOperation::SetLength(length as usize));
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.lock().unwrap().perform(DiskOperation::Sync);
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.lock().unwrap().perform(DiskOperation::Write(offset as usize, data.to_vec()));
+        Ok(())
+    }
+}
+
+/// A journal on an image of a disk.
+fn open(image: Vec<u8>) -> (Memory, Arc<Journal>, LedgerEntry) {
+    let memory = Memory(Arc::new(Mutex::new(Disk { image, operations: Vec::new() })));
+    let journal = Arc::new(Journal::on_backend(memory.clone()).unwrap());
+    let entry = journal.ledgers().unwrap().remove(0);
+    (memory, journal, entry)
+}
+
+fn site<'a>(journal: &'a Arc<Journal>, entry: &'a LedgerEntry) -> Site<'a> {
+    Site { journal, entry, dir: Path::new("/nonexistent"), engine: EngineChoice::Native }
+}
+
+#[test]
+fn a_power_cut_between_any_two_disk_operations_of_a_rollback_is_resumed() {
+    let copies = Copies::new(&ROLLBACK);
+    let (memory, journal, entry) = open(copies.journal.clone());
+    let plan = (ROLLBACK.plan)(&site(&journal, &entry));
+    let base = memory.0.lock().unwrap().image.clone();
+    let from = memory.0.lock().unwrap().operations.len();
+    recovery::carry_out(&site(&journal, &entry), &plan, &mut recovery::NoWatch).unwrap();
+    let expected = end(&journal, &entry);
+    let operations = memory.0.lock().unwrap().operations[from..].to_vec();
+    drop(journal);
+    assert!(operations.len() > DISK_CRASHES, "{} operations", operations.len());
+    for crash in (0..operations.len()).step_by(operations.len() / DISK_CRASHES) {
+        let mut image = base.clone();
+        operations[..crash].iter().for_each(|operation| operation.apply(&mut image));
+        operations[crash].torn().apply(&mut image);
+        let (_, journal, entry) = open(image);
+        let site = site(&journal, &entry);
+        match recovery::resume(&site, &mut recovery::NoWatch).unwrap() {
+            Some(_) => assert_eq!(end(&journal, &entry), expected, "operation {crash}"),
+            // The power was cut before the plan was begun, or after it was done.
+            None => {
+                let found = end(&journal, &entry);
+                assert!(found == expected || found.size == STEPS, "operation {crash}: {} receipts", found.size);
+            }
+        }
+    }
+}
