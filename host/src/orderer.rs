@@ -63,6 +63,15 @@ pub enum Refusal {
         /// Where.
         first: u64,
     },
+    /// More is due before it than one request waits for. What was due so far has its receipts.
+    #[error(
+        "more is due before it than one request waits for: the ledger is at {at_ms} ms of logical time now. Submit it \
+         again to go on; if that time stands still, a timer of the policy leads to itself: `reprise ledger upgrade`"
+    )]
+    TooMuchDue {
+        /// Logical time that was reached, in milliseconds.
+        at_ms: u64,
+    },
     /// The ledger stands still.
     #[error("the ledger is halted since sequence number {} ({}): see `reprise status`", .0.seq, .0.class.name())]
     Halted(Halt),
@@ -102,7 +111,8 @@ impl LocalOrderer {
 }
 
 impl Orderer for LocalOrderer {
-    /// Logical time is the event's or the clock's, and never before the last step's.
+    /// Logical time is the event's or the clock's, and never before the last step's. An event that was answered before
+    /// lets no time pass, nor does an operator's command while something is due: it goes first.
     fn order(&mut self, head: &Head, proposal: Proposal) -> Result<Ordered, Refusal> {
         proposal.event.bounds()?;
         proposal.may_bring_its_kind()?;
@@ -110,31 +120,28 @@ impl Orderer for LocalOrderer {
             TimeSource::Event => proposal.time_ms.unwrap_or_else(clock_ms),
             TimeSource::Clock => clock_ms(),
         };
-        let logical_time_ms = proposed_ms.max(head.logical_time_ms());
-        if let Some(due) = head.due_input(logical_time_ms) {
-            return Ok(Ordered::DueFirst(due, proposal));
-        }
-        let Proposal { event, origin, .. } = proposal;
-        let next =
-            |event| Ok(Ordered::Next(Input { seq: head.next_seq(), epoch: head.epoch(), logical_time_ms, event }));
-        if let (Some(halt), false) = (system::halt(head.state()), event.kind == COMMAND_KIND) {
-            let repeat = system::first_answer(head.state(), &event, logical_time_ms).is_some();
-            if origin == Origin::Driver || !repeat {
-                return Err(Refusal::Halted(halt));
-            }
-        }
-        if origin == Origin::Driver {
-            return next(event);
-        }
-        if let Some(answer) = system::first_answer(head.state(), &event, logical_time_ms) {
-            let same = answer.event == system::event_digest(&event);
+        let mut logical_time_ms = proposed_ms.max(head.logical_time_ms());
+        if proposal.origin == Origin::Submitted
+            && let Some(answer) = system::first_answer(head.state(), &proposal.event, logical_time_ms)
+        {
+            let same = answer.event == system::event_digest(&proposal.event);
             return if same {
                 Ok(Ordered::Duplicate { first: answer.seq })
             } else {
                 Err(Refusal::Conflict { first: answer.seq })
             };
         }
-        next(event)
+        let is_command = proposal.event.kind == COMMAND_KIND;
+        if let (Some(halt), false) = (system::halt(head.state()), is_command) {
+            return Err(Refusal::Halted(halt));
+        }
+        match head.due_input(logical_time_ms) {
+            Some(_) if is_command => logical_time_ms = head.logical_time_ms(),
+            Some(due) => return Ok(Ordered::DueFirst(due, proposal)),
+            None => {}
+        }
+        let event = proposal.event;
+        Ok(Ordered::Next(Input { seq: head.next_seq(), epoch: head.epoch(), logical_time_ms, event }))
     }
 }
 

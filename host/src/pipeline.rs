@@ -16,7 +16,7 @@ use crate::{
     checkpoints::{BUSY_KEYS, Checkpointer, Gate, IDLE_KEYS, Keeper},
     engine::on_engine_thread,
     journal::{JournalError, LedgerNo, StateLag},
-    orderer::{Ordered, Orderer, Proposal},
+    orderer::{Ordered, Orderer, Proposal, Refusal},
     runner::{RunError, Runner},
 };
 use commit::{Committer, RightEdge, ToCommit};
@@ -30,6 +30,10 @@ pub const IN_FLIGHT_STEPS_MAX: usize = 512;
 
 /// How long a snapshot in the making waits for the commit thread when there is nothing else to do.
 const WALK_WAIT: Duration = Duration::from_millis(1);
+
+/// Most steps that one request may wait for because they are due before it: a policy whose timers lead to timers for
+/// ever keeps its own ledger busy, not the node.
+pub const OWED_STEPS_MAX: u64 = 100_000;
 
 /// What a pipeline is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,13 +179,18 @@ impl Engine {
 
     fn propose(&mut self, mut proposal: Proposal, sealed: &Sender<ToCommit>) -> Result<ToCommit, PipelineError> {
         let tag = proposal.tag;
+        let mut steps = 0;
         loop {
             match self.orderer.order(&self.head, proposal) {
                 Ok(Ordered::Next(input)) => return Ok(ToCommit::Step { tag: Some(tag), step: self.seal(&input)? }),
                 Ok(Ordered::Duplicate { first }) => return Ok(ToCommit::Duplicate { tag, first }),
                 Err(refusal) => return Ok(ToCommit::Refused { tag, refusal }),
                 Ok(Ordered::DueFirst(due, waiting)) => {
-                    self.owed(&due, sealed)?;
+                    steps += 1;
+                    if steps > OWED_STEPS_MAX || !self.owed(&due, sealed)? {
+                        let refusal = Refusal::TooMuchDue { at_ms: self.head.logical_time_ms() };
+                        return Ok(ToCommit::Refused { tag, refusal });
+                    }
                     proposal = waiting;
                 }
             }
@@ -191,17 +200,22 @@ impl Engine {
     fn advance(&mut self, tag: u64, to_ms: u64, sealed: &Sender<ToCommit>) -> Result<ToCommit, PipelineError> {
         let mut steps = 0;
         while let Some(due) = self.head.due_input(to_ms) {
-            self.owed(&due, sealed)?;
+            if steps == OWED_STEPS_MAX {
+                let refusal = Refusal::TooMuchDue { at_ms: self.head.logical_time_ms() };
+                return Ok(ToCommit::Refused { tag, refusal });
+            }
+            if !self.owed(&due, sealed)? {
+                break;
+            }
             steps += 1;
         }
         Ok(ToCommit::Advanced { tag, steps })
     }
 
-    /// When nobody takes it any more, the next answer finds that out.
-    fn owed(&mut self, due: &Input, sealed: &Sender<ToCommit>) -> Result<(), PipelineError> {
+    /// Whether somebody takes it: if not, the committer says why.
+    fn owed(&mut self, due: &Input, sealed: &Sender<ToCommit>) -> Result<bool, PipelineError> {
         let step = self.seal(due)?;
-        let _ = sealed.send(ToCommit::Step { tag: None, step });
-        Ok(())
+        Ok(sealed.send(ToCommit::Step { tag: None, step }).is_ok())
     }
 
     fn seal(&mut self, input: &Input) -> Result<Box<Sealed>, PipelineError> {

@@ -220,8 +220,15 @@ fn a_thousand_faults_at_once_are_repaired_with_a_copy_of_the_packages() {
     let mut random = SplitMix(SEED + 1);
     for _ in 0..FAULTS {
         let (place, length) = places.swap_remove(random.below(places.len() as u64) as usize);
-        // The parts of a row are only found while its lengths hold.
-        if !matches!(place, Place::Record(Record::Row(_))) {
+        // The parts of a row are only found while its lengths hold. Of the last step, two damaged records can be more
+        // than its attestation alone proves: nothing comes after it.
+        let last = |seq: &u64| *seq == 1_999;
+        let spared = match &place {
+            Place::Record(Record::Row(_)) => true,
+            Place::Record(Record::Input(seq) | Record::Receipt(seq) | Record::StepRecord(seq)) => last(seq),
+            _ => false,
+        };
+        if !spared {
             flip(&book, &place, random.below(length as u64) as usize, mask(&mut random));
         }
     }

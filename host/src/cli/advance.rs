@@ -18,13 +18,16 @@ pub(crate) fn run(options: &AdvanceOptions, dir: &Path, print: Printer) -> Resul
     let to_ms = parse_time(&options.to)?;
     let node = Node::open(dir, Access::Write)?;
     let entry = node.find_ledger(&options.ledger)?;
-    let mut due = 0;
+    let (mut due, mut refused) = (0, None);
     let advance = std::iter::once(Ok(Request::Advance { tag: 0, to_ms }));
-    let committed = session::run(&node, &entry, TimeSource::Event, advance, |answer| {
-        if let Answer::Advanced { steps, .. } = answer {
-            due += steps;
-        }
+    let committed = session::run(&node, &entry, TimeSource::Event, advance, |answer| match answer {
+        Answer::Advanced { steps, .. } => due += steps,
+        Answer::Refused { refusal, .. } => refused = Some(refusal),
+        Answer::Receipt { .. } => {}
     })?;
+    if let Some(refusal) = refused {
+        return Err(CliError::Refusal(refusal.to_string()));
+    }
     if options.each {
         say(serde_json::Value::from(Record::new().with("due steps", due)));
     }

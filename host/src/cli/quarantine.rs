@@ -63,6 +63,11 @@ fn drop_case(dir: &Path, ledger: &str, case: CaseNo, dry_run: bool, print: Print
     if !node.journal().cases(entry.no)?.iter().any(|(no, _)| *no == case) {
         return Err(CliError::Refusal(format!("there is no case {case}: see `reprise quarantine list {ledger}`")));
     }
+    if node.journal().running_plan(entry.no)?.is_some() {
+        return Err(CliError::Refusal(format!(
+            "a recovery plan of ledger `{ledger}` is not done and may need this case: `reprise recover resume {ledger}` first"
+        )));
+    }
     if !dry_run {
         node.journal().drop_case(entry.no, case)?;
     }

@@ -23,11 +23,19 @@ pub(crate) fn run(
     feed: impl Iterator<Item = Result<Request, CliError>> + Send,
     mut on_answer: impl FnMut(Answer),
 ) -> Result<Committed, CliError> {
+    let attester = node.attester()?;
+    if attester.public() != entry.genesis.attester {
+        return Err(CliError::Refusal(format!(
+            "ledger `{}` is attested by {}, which is not this node's key: submit where that key is, and bring the \
+             history here with a bundle",
+            entry.genesis.name, entry.genesis.attester
+        )));
+    }
     let ledger = node.open_ledger(entry)?;
     let executors = PackageExecutors::new(node.journal().clone(), EngineChoice::Cranelift, node.dir());
     let runner = Runner::new(Box::new(executors));
     let orderer = Box::new(LocalOrderer::new(time_source));
-    let attester = Arc::new(node.attester()?);
+    let attester = Arc::new(attester);
     let (requests_out, requests_in) = bounded(IN_FLIGHT_STEPS_MAX);
     let (answers_out, answers_in) = bounded(IN_FLIGHT_STEPS_MAX);
     std::thread::scope(|scope| {

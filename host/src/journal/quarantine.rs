@@ -104,10 +104,12 @@ impl Journal {
     /// # Errors
     /// [`JournalError`]: the disk refuses.
     pub fn next_case(&self, ledger: LedgerNo) -> Result<CaseNo, JournalError> {
-        let Some(table) = self.open_if_there(QUARANTINE)? else { return Ok(0) };
+        // The number of a case that was dropped stays taken while a rewind goes by it.
+        let rewind = self.rewinds(ledger)?.iter().map(|rewind| rewind.case + 1).max().unwrap_or(0);
+        let Some(table) = self.open_if_there(QUARANTINE)? else { return Ok(rewind) };
         let last = table.range((ledger, 0)..=(ledger, u32::MAX)).map_err(from_redb)?.next_back();
         let last = last.transpose().map_err(from_redb)?;
-        Ok(last.map_or(0, |(key, _)| key.value().1 + 1))
+        Ok(last.map_or(0, |(key, _)| key.value().1 + 1).max(rewind))
     }
 
     /// Opens a case, or writes the same one again.

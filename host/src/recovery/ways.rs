@@ -80,7 +80,8 @@ pub(super) fn ways(
 ) -> Result<Vec<(Way, Cost)>, RecoveryError> {
     let record_bytes = mean_record_bytes(reader, size)?;
     let steps_cost = |steps: u64, state_bytes: u64| Cost { bytes: state_bytes + steps * record_bytes, steps };
-    let mut ways = vec![(Way::Diffs, steps_cost(size, 0))];
+    // A ledger that begins with a checkpoint here has no diffs before it.
+    let mut ways: Vec<_> = reader.base().is_none().then(|| (Way::Diffs, steps_cost(size, 0))).into_iter().collect();
     let checkpoints = journal.checkpoints(entry.no).unwrap_or_default();
     let usable = |checkpoint: &&StoredCheckpoint| checkpoint.restorable && checkpoint.record.claim.size <= size;
     let newest = checkpoints.iter().rfind(usable);
@@ -102,7 +103,8 @@ fn mean_record_bytes(reader: &LedgerReader, size: u64) -> Result<u64, JournalErr
     const SAMPLE: u64 = 64;
     let mut bytes = 0;
     let mut steps = 0;
-    for step in reader.steps(size.saturating_sub(SAMPLE)..size)? {
+    let first = reader.base().map_or(0, |base| base.size);
+    for step in reader.steps(size.saturating_sub(SAMPLE).max(first.min(size))..size)? {
         let Ok(Ok(step)) = step else { break };
         bytes += step.record().len() as u64;
         steps += 1;

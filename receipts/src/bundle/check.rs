@@ -258,6 +258,8 @@ impl Body {
     }
 
     fn receipt(&mut self, place: Place, bytes: Vec<u8>) -> Result<Checked, BundleError> {
+        // Whoever does the steps again begins with the state: it must be whole by now.
+        self.start.end()?;
         let package = self.steps.receipt(place, bytes)?;
         if self.header.kind == BundleKind::Replay && !self.packages.contains(&package) {
             return Err(BundleError::NoPackage { place, package });

@@ -62,11 +62,13 @@ impl Head {
     pub fn prepare(&self, input: &Input) -> Result<Work, OrderError> {
         self.check_place(input)?;
         let halt = system::halt(&self.state);
-        if let (Some(halt), false) = (halt, input.event.kind == COMMAND_KIND) {
+        let is_command = input.event.kind == COMMAND_KIND;
+        if let (Some(halt), false) = (halt, is_command) {
             return Err(OrderError::Halted(halt));
         }
-        if let Some(due) = Due::first(&self.state).filter(|due| halt.is_none() && due.due_ms() <= input.logical_time_ms)
-        {
+        // An operator's command goes before what is due: a policy whose timers lead to timers cannot keep it out.
+        let due = Due::first(&self.state).filter(|due| !is_command && due.due_ms() <= input.logical_time_ms);
+        if let Some(due) = due {
             return self.prepare_due(due, input);
         }
         match input.event.kind.as_str() {

@@ -49,7 +49,8 @@ impl History {
         let mut history = Self {
             checkpoints: journal.raw_checkpoints(no)?.into_iter().map(|raw| (raw.size, raw)).collect(),
             // A ledger that begins with a checkpoint here has those before it somewhere else.
-            continuity: base.is_none().then(|| ContinuityRoot::start(ward.entry.id)),
+            // So has a copy of another node's ledger: only its attester has all of them, and only it may make them anew.
+            continuity: (base.is_none() && is_attester(ward, options)).then(|| ContinuityRoot::start(ward.entry.id)),
             intact: BTreeSet::new(),
             damaged: BTreeMap::new(),
             journal: journal.clone(),
@@ -138,7 +139,7 @@ impl History {
         }
         let Some(raw) = self.checkpoints.remove(&trail.next_seq) else { return Ok(()) };
         report.records += 2;
-        let expected = expected(trail, ward, self.continuity);
+        let expected = expected(trail, ward, self.continuity.filter(|_| is_attester(ward, options)));
         let mut mended = raw.clone();
         self.record(&mut mended, expected.as_ref(), report, options);
         note(&mut mended, trail, ward, report, options);
@@ -244,6 +245,10 @@ impl History {
         }
         Ok(())
     }
+}
+
+fn is_attester(ward: &Ward, options: &Options) -> bool {
+    options.attester.as_ref().is_some_and(|key| key.public() == ward.entry.genesis.attester)
 }
 
 /// What the checkpoint at this place must say.

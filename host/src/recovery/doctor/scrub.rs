@@ -209,7 +209,9 @@ impl Scrub {
             let subject = Subject::LogTile(tile.level, tile.index);
             self.find(subject, reason.to_owned(), Some("it follows from the receipts"), "");
             if self.options.repair {
-                let old = stored.map(|bytes| Quarantined { kind: QuarantinedKind::Other, seq: tile.index, bytes });
+                // Level and index, so that tiles of one run do not take each other's place.
+                let seq = u64::from(tile.level) << 56 | tile.index;
+                let old = stored.map(|bytes| Quarantined { kind: QuarantinedKind::Other, seq, bytes });
                 self.ward.take(old.into_iter().collect())?;
                 self.ward.journal.mend_tiles(self.ward.entry.no, &[tile])?;
             }

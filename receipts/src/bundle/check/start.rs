@@ -78,7 +78,7 @@ impl Start {
 
     /// No chunk is missing, and together they are the state.
     pub(super) fn end(&mut self) -> Result<(), BundleError> {
-        let Some(snapshot) = &mut self.snapshot else { return Ok(()) };
+        let Some(mut snapshot) = self.snapshot.take() else { return Ok(()) };
         let place = Place { section: Section::Chunk, item: snapshot.chunks };
         snapshot.end().map_err(|error| BundleError::Snapshot { place, error })
     }

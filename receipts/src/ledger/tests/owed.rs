@@ -126,6 +126,18 @@ fn a_halted_ledger_owes_nothing_until_it_is_resumed() {
 }
 
 #[test]
+fn an_operators_command_goes_before_what_is_due() {
+    let mut head = head();
+    submit(&mut head, 5, did(vec![], vec![set("again", 5)])).unwrap();
+    assert!(head.due_input(5).is_some());
+    let to = PackageDigest::from_bytes([3; 32]);
+    let command = Command::Upgrade { from: PackageDigest::from_bytes([2; 32]), to, at: 1 };
+    let command = encode(&command.sign(head.ledger(), &operator()));
+    let upgrade = Input { logical_time_ms: 5, ..input(&head, COMMAND_KIND, command) };
+    assert_eq!(head.prepare(&upgrade), Ok(Work::Migrate { to }));
+}
+
+#[test]
 fn an_effect_that_is_done_leaves_the_outbox_and_its_key_is_not_used_again() {
     let mut head = head();
     submit(&mut head, 5, did(vec![effect("k", 100, true)], vec![])).unwrap();
