@@ -67,7 +67,7 @@ impl Head {
             return Err(OrderError::Halted(halt));
         }
         // An operator's command goes before what is due: a policy whose timers lead to timers cannot keep it out.
-        let due = Due::first(&self.state).filter(|due| !is_command && due.due_ms() <= input.logical_time_ms);
+        let due = (!is_command).then(|| Due::first_by(&self.state, input.logical_time_ms)).flatten();
         if let Some(due) = due {
             return self.prepare_due(due, input);
         }
@@ -121,7 +121,7 @@ impl Head {
         if system::halt(&self.state).is_some() {
             return None;
         }
-        let due = Due::first(&self.state).filter(|due| due.due_ms() <= at_ms)?;
+        let due = Due::first_by(&self.state, at_ms)?;
         let logical_time_ms = due.due_ms().max(self.logical_time_ms);
         Some(Input { seq: self.next_seq, epoch: self.epoch(), logical_time_ms, event: due.into_event() })
     }

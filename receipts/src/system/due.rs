@@ -23,9 +23,15 @@ pub enum Due {
 }
 
 impl Due {
-    /// What comes first: by time, timers before expiries, then by id or by step.
+    /// What comes first of all that is due by `at_ms`: by time, timers before expiries, then by id or by step.
+    ///
+    /// Every step asks, so what is not due yet is told by its key and not read.
     #[must_use]
-    pub fn first(state: &StateTrie) -> Option<Self> {
+    pub fn first_by(state: &StateTrie, at_ms: u64) -> Option<Self> {
+        let first_ms = [timers::first_due_ms(state), outbox::first_expiry_ms(state)].into_iter().flatten().min()?;
+        if first_ms > at_ms {
+            return None;
+        }
         let timer = timers::first(state).map(Self::Timer);
         let expiry = outbox::first(state).and_then(|entry| {
             let expires_ms = entry.expires_ms()?;

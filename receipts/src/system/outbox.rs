@@ -134,6 +134,13 @@ pub fn pending(state: &StateTrie) -> impl Iterator<Item = OutboxEntry> + '_ {
     state.scan(QUEUE_PREFIX, None).filter_map(|(_, entry)| decode_canonical(entry).ok())
 }
 
+/// When the first effect expires, in milliseconds; `None` if none ever does.
+#[must_use]
+pub fn first_expiry_ms(state: &StateTrie) -> Option<u64> {
+    let (key, _) = state.scan(QUEUE_PREFIX, None).next()?;
+    key[QUEUE_PREFIX.len()..].first_chunk().and_then(|deadline| u64::from_be_bytes(*deadline).checked_add(1))
+}
+
 /// The effect that expires first.
 #[must_use]
 pub fn first(state: &StateTrie) -> Option<OutboxEntry> {

@@ -18,6 +18,13 @@ pub fn pending(state: &StateTrie) -> impl Iterator<Item = Timer> + '_ {
     })
 }
 
+/// When the first timer is due, in milliseconds.
+#[must_use]
+pub fn first_due_ms(state: &StateTrie) -> Option<u64> {
+    let (key, _) = state.scan(QUEUE_PREFIX, None).next()?;
+    key[QUEUE_PREFIX.len()..].first_chunk().map(|due| u64::from_be_bytes(*due))
+}
+
 /// The timer that is due first.
 #[must_use]
 pub fn first(state: &StateTrie) -> Option<Timer> {
