@@ -6,9 +6,13 @@
 
 pub mod host;
 pub mod host_event;
+pub mod json;
+mod never;
 pub mod policy;
 pub mod rejection;
+pub mod text;
 pub mod typed;
+pub mod wire;
 
 #[cfg(target_family = "wasm")]
 pub mod component;

@@ -1,20 +1,43 @@
 //! The policy's "no": a list of codes with stable names, declared once.
 
+use crate::text::join;
 use reprise_abi::{Rejection, RejectionCode};
 
 /// One entry of a policy's list of rejection codes; [`rejection_codes!`](crate::rejection_codes) implements it.
-pub trait Code: Copy {
+pub trait Code: Copy + 'static {
+    /// The codes and their names, ascending.
+    const TABLE: &'static [(u32, &'static str)];
+
     /// The number in receipts.
     fn code(self) -> u32;
+
     /// The name in documents and tables.
-    fn name(self) -> &'static str;
-    /// The whole list, ascending, for the policy's description.
-    fn list() -> Vec<RejectionCode>;
+    fn name(self) -> &'static str {
+        name_in(Self::TABLE, self.code())
+    }
+
+    /// The whole list, ascending, the SDK's codes among it: for the policy's description.
+    #[must_use]
+    fn list() -> Vec<RejectionCode> {
+        records(&[Self::TABLE, SdkCode::TABLE])
+    }
 
     /// A rejection with this code and a sentence for people, which begins with the code's name.
     fn because(self, why: impl AsRef<str>) -> Rejection {
-        Rejection { code: self.code(), detail: [self.name(), ": ", why.as_ref()].concat() }
+        Rejection { code: self.code(), detail: join(&[self.name(), ": ", why.as_ref()]) }
     }
+}
+
+#[inline(never)]
+fn name_in(table: &[(u32, &'static str)], code: u32) -> &'static str {
+    table.iter().find(|entry| entry.0 == code).map_or("", |entry| entry.1)
+}
+
+/// From tables: a list written out would be as many allocations, one after the other.
+#[inline(never)]
+fn records(tables: &[&[(u32, &str)]]) -> Vec<RejectionCode> {
+    let entries = tables.iter().copied().flatten();
+    entries.map(|(code, name)| RejectionCode { code: *code, name: String::from(*name) }).collect()
 }
 
 /// Declares an enum of rejection codes, ascending and below 9,000.
@@ -39,20 +62,10 @@ macro_rules! rejection_codes {
         $vis enum $name { $($(#[$item_doc])* $item = $code),+ }
 
         impl $crate::rejection::Code for $name {
+            const TABLE: &'static [(u32, &'static str)] = &[$(($code, stringify!($item))),+];
+
             fn code(self) -> u32 {
                 self as u32
-            }
-
-            fn name(self) -> &'static str {
-                match self { $(Self::$item => stringify!($item)),+ }
-            }
-
-            fn list() -> ::std::vec::Vec<$crate::abi::RejectionCode> {
-                let mut list = ::std::vec![
-                    $($crate::abi::RejectionCode { code: $code, name: ::std::string::String::from(stringify!($item)) }),+
-                ];
-                list.extend($crate::rejection::SdkCode::own());
-                list
             }
         }
     };
@@ -75,29 +88,24 @@ pub enum SdkCode {
 }
 
 impl SdkCode {
-    const ALL: [Self; 5] =
-        [Self::UnknownView, Self::NoMigration, Self::CorruptState, Self::UnknownKind, Self::MalformedPayload];
-
     /// The SDK's own codes alone, ascending.
     #[must_use]
     pub fn own() -> Vec<RejectionCode> {
-        Self::ALL.into_iter().map(|c| RejectionCode { code: c.code(), name: c.name().into() }).collect()
+        records(&[Self::TABLE])
     }
 }
 
 impl Code for SdkCode {
+    const TABLE: &'static [(u32, &'static str)] = &[
+        (Self::UnknownView as u32, "UnknownView"),
+        (Self::NoMigration as u32, "NoMigration"),
+        (Self::CorruptState as u32, "CorruptState"),
+        (Self::UnknownKind as u32, "UnknownKind"),
+        (Self::MalformedPayload as u32, "MalformedPayload"),
+    ];
+
     fn code(self) -> u32 {
         self as u32
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::UnknownView => "UnknownView",
-            Self::NoMigration => "NoMigration",
-            Self::CorruptState => "CorruptState",
-            Self::UnknownKind => "UnknownKind",
-            Self::MalformedPayload => "MalformedPayload",
-        }
     }
 
     fn list() -> Vec<RejectionCode> {

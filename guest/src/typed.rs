@@ -9,7 +9,7 @@ pub mod json;
 mod key;
 mod state;
 
-pub use event::{event, payload};
+pub use event::{event, object, payload};
 pub use key::StateKey;
 pub use state::{Cell, CorruptState, Map, Scan};
 

@@ -43,7 +43,7 @@ mod write;
 
 pub use self::{
     error::ArchiveError,
-    hydrate::{Hydrated, hydrate},
+    hydrate::{Hydrated, hydrate, plan_hydrate},
     part::{ArchivedStep, PART_BYTES_MAX, PART_BYTES_TARGET, StepsPart},
     prune::{PrunePlan, plan_prune, prune},
     read::ArchiveReader,

@@ -24,7 +24,7 @@ pub use self::{
     executors::BundleExecutors,
     export::{ExportOptions, Exported, export},
     file::{BundleFile, FileWriter},
-    import::{Imported, import},
+    import::{ImportPlan, Imported, Moment, Watch, import, import_watched, plan_import},
     redo::{Redo, StepToRedo},
     verify::{Verified, verify},
     witness::Recorder,

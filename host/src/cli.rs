@@ -9,13 +9,16 @@ mod checkpoint;
 mod deliver;
 mod demo;
 mod doctor;
+mod drill;
 mod drivers;
 mod error;
 mod evidence;
 mod key;
 mod ledger;
 mod log;
+mod node;
 mod package;
+mod peer;
 mod quarantine;
 mod receipts;
 mod recover;
@@ -64,7 +67,10 @@ fn run(arguments: &Arguments) -> Result<Exit, CliError> {
         Command::Key(command) => key::run(command, dir, print),
         Command::Package(command) => package::run(command, dir, print),
         Command::Ledger(command) => ledger::run(command, dir, print),
-        Command::Submit(options) => submit::run(options, dir, print),
+        Command::Submit(options) => match node::client(dir)? {
+            Some(running) => node::submit(running, options, print),
+            None => submit::run(options, dir, print),
+        },
         Command::Advance(options) => advance::run(options, dir, print),
         Command::Receipts(command) => receipts::run(command, dir, print),
         Command::State(command) => state::run(command, dir, print),
@@ -78,8 +84,16 @@ fn run(arguments: &Arguments) -> Result<Exit, CliError> {
         Command::Archive(command) => archive::run(command, dir, print),
         Command::Log(command) => log::run(command, dir, print),
         Command::Evidence(command) => evidence::run(command, dir, print),
-        Command::Status => status::run(dir, print),
+        Command::Peer(command) => peer::run(command, dir, print),
+        Command::Node(command) => node::run(command, dir, print),
+        Command::Peers => node::peers(dir, print),
+        Command::Federation(command) => node::federation(command, dir, print),
+        Command::Status => match node::client(dir)? {
+            Some(running) => node::status(running, print),
+            None => status::run(dir, print),
+        },
         Command::Scenario(command) => scenario::run(command, print),
+        Command::Drill(options) => drill::run(options, dir, print),
         Command::Demo(options) => demo::run(options),
         Command::Bench { large } => bench::run(*large, print),
     }

@@ -153,7 +153,7 @@ pub fn result_event(result: &EffectResult) -> Event {
 /// Asks drivers for what is in the outbox.
 pub struct Pump<D> {
     driver: D,
-    asked: BTreeSet<(String, EffectPhase, u32)>,
+    asked: BTreeSet<Attempt>,
 }
 
 impl<D: Driver> Pump<D> {
@@ -220,8 +220,12 @@ impl<D: Driver> Pump<D> {
     }
 }
 
-fn attempt(entry: &OutboxEntry) -> (String, EffectPhase, u32) {
-    (entry.effect.idempotency_key.clone(), entry.phase, entry.attempts)
+/// Which attempt at which effect: the step that emitted it and its place there, the phase, attempts that failed. A key
+/// is no name for it, because a day after its effect has ended it may be used again.
+type Attempt = (u64, u32, EffectPhase, u32);
+
+fn attempt(entry: &OutboxEntry) -> Attempt {
+    (entry.seq, entry.index, entry.phase, entry.attempts)
 }
 
 fn bounded(mut detail: String) -> String {

@@ -12,6 +12,7 @@
 //!
 //! The stored state is brought forward now and then ([`state`]): the diffs after it are durable in the steps.
 
+mod ancestry;
 mod base;
 mod begin;
 mod checkpoints;

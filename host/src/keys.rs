@@ -1,6 +1,6 @@
 //! Secret keys as files: mode 0600, one line of text, never printed.
 
-use reprise_receipts::SigningKey;
+use reprise_receipts::{PublicKey, SigningKey};
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Write},
@@ -80,6 +80,26 @@ pub fn read_signing(path: &Path) -> Result<SigningKey, KeyError> {
     Ok(SigningKey::from_secret(&*read(path)?))
 }
 
+/// The key by which other nodes know this one, made when it is asked for the first time. It never signs receipts.
+///
+/// # Errors
+/// [`KeyError`], as for [`create`] and [`read`].
+pub fn node(dir: &Path) -> Result<SigningKey, KeyError> {
+    let path = dir.join("keys").join("node.key");
+    let secret = match create(&path) {
+        // Made before, or at this moment by another process.
+        Err(KeyError::File { error, .. }) if error.kind() == io::ErrorKind::AlreadyExists => read(&path)?,
+        created => created?,
+    };
+    Ok(SigningKey::from_secret(&secret))
+}
+
+/// A public key as it is printed: 64 hexadecimal digits. `None` for every other text, and for weak keys.
+#[must_use]
+pub fn parse_public(text: &str) -> Option<PublicKey> {
+    PublicKey::from_bytes(*parse_hex(text)?).ok()
+}
+
 fn write(path: &Path, secret: &Secret) -> Result<(), KeyError> {
     let file_error = |error| KeyError::File { path: path.to_owned(), error };
     let mut text = Zeroizing::new(String::from(HEADER));
@@ -92,8 +112,11 @@ fn write(path: &Path, secret: &Secret) -> Result<(), KeyError> {
 }
 
 fn parse(text: &str) -> Option<Secret> {
-    let digits = text.trim_end().strip_prefix(HEADER)?;
-    if digits.len() != 64 || !digits.is_ascii() {
+    parse_hex(text.trim_end().strip_prefix(HEADER)?)
+}
+
+fn parse_hex(digits: &str) -> Option<Secret> {
+    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     let mut secret = Zeroizing::new([0; 32]);

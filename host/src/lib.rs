@@ -18,18 +18,22 @@
 //! | [`archive`] | moves old steps to plain files that transparency clients read, and back |
 //! | [`projection`] | computes projections and checks those of others |
 //! | [`recovery`] | takes ledgers back, restores, rebuilds and repairs them |
+//! | [`link`] | carries frames and streams between nodes: QUIC with mutual raw keys |
+//! | [`daemon`] | runs: serves ledgers and shares them with peers |
 //! | [`cli`] | the command `reprise` |
 
 pub mod archive;
 pub mod bundles;
 pub mod checkpoints;
 pub mod cli;
+pub mod daemon;
 pub mod effects;
 pub mod engine;
 pub mod events;
 pub mod evidence;
 pub mod journal;
 pub mod keys;
+pub mod link;
 pub mod node;
 pub mod orderer;
 pub mod pipeline;

@@ -6,7 +6,13 @@
 //! | `keys/attester.key` | signs receipts, mode 0600 |
 //! | `keys/operator.key` | signs commands, mode 0600 |
 //! | `keys/cache.key` | authenticates compiled code, mode 0600 |
+//! | `keys/node.key` | names this node to its peers, mode 0600; made at first use |
 //! | `publishers` | note keys of the publishers whose packages are taken, one per line |
+//! | `node.toml` | peers and shared ledgers, for `reprise node run` |
+//! | `federation/` | what this node has promised, one file for each shared ledger |
+//! | `control.sock` | commands to a running node, mode 0600 |
+//! | `drivers`, `effects/` | what carries out effects, and what the driver `log` has written |
+//! | `drills/` | the nodes of drills, with their results |
 //! | `cache/` | compiled code, mode 0700; can be deleted at any moment |
 
 mod executors;
@@ -98,6 +104,12 @@ pub enum NodeError {
     /// A ledger cannot be recovered.
     #[error("{0}")]
     Recovery(Box<crate::recovery::RecoveryError>),
+    /// A recovery plan was begun and cannot be brought to its end.
+    #[error(
+        "a recovery plan of the ledger was begun and cannot be brought to its end: {0}; `reprise recover abandon` gives \
+         it up where that is safe"
+    )]
+    Stuck(Box<crate::recovery::RecoveryError>),
     /// No random bytes.
     #[error("the system gives no random bytes")]
     Random,
@@ -155,8 +167,9 @@ impl Node {
         Ok(Self { dir: dir.to_owned(), journal: Arc::new(journal) })
     }
 
-    /// A node whose journal was opened for repair.
-    pub(crate) fn with_journal(dir: &Path, journal: Journal) -> Self {
+    /// A node with a journal that is open already: for repair, or on a storage of the caller's.
+    #[must_use]
+    pub fn with_journal(dir: &Path, journal: Journal) -> Self {
         Self { dir: dir.to_owned(), journal: Arc::new(journal) }
     }
 

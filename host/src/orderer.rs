@@ -72,6 +72,27 @@ pub enum Refusal {
         /// Logical time that was reached, in milliseconds.
         at_ms: u64,
     },
+    /// Its time is further ahead of the node's clock than events may be.
+    #[error(
+        "its time is {at_ms} ms since 1970, more than {} hours ahead of this node's clock ({now_ms} ms): the ledger's \
+         time would stand there until then. Mend the event's `time` or the clock, or submit with `--allow-future`",
+        FUTURE_MS_MAX / 3_600_000
+    )]
+    TooFarAhead {
+        /// What the event says, in milliseconds.
+        at_ms: u64,
+        /// The node's clock, in milliseconds.
+        now_ms: u64,
+    },
+    /// It was answered before, by a step that is not on this node.
+    #[error(
+        "it was answered before, at sequence number {first}, and that step is not on this node: `reprise archive hydrate \
+         LEDGER --archive DIR` brings it back, or ask where it is"
+    )]
+    AnsweredElsewhere {
+        /// Where.
+        first: u64,
+    },
     /// The ledger stands still.
     #[error("the ledger is halted since sequence number {} ({}): see `reprise status`", .0.seq, .0.class.name())]
     Halted(Halt),
@@ -87,6 +108,10 @@ pub enum TimeSource {
     Clock,
 }
 
+/// How far ahead of the node's clock the time of an event may be, where that is bounded: clocks differ, and a ledger
+/// whose time was set ahead answers nothing in between. In milliseconds.
+pub const FUTURE_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+
 /// Gives events their places.
 pub trait Orderer: Send {
     /// Places one event after the head.
@@ -100,13 +125,26 @@ pub trait Orderer: Send {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalOrderer {
     time_source: TimeSource,
+    bounds_future: bool,
 }
 
 impl LocalOrderer {
     /// An orderer that stamps with this time.
     #[must_use]
     pub fn new(time_source: TimeSource) -> Self {
-        Self { time_source }
+        Self { time_source, bounds_future: false }
+    }
+
+    /// Events may not be more than [`FUTURE_MS_MAX`] ahead of the node's clock.
+    #[must_use]
+    pub fn bounding_future(self) -> Self {
+        Self { bounds_future: true, ..self }
+    }
+}
+
+impl From<TimeSource> for LocalOrderer {
+    fn from(time_source: TimeSource) -> Self {
+        Self::new(time_source)
     }
 }
 
@@ -130,6 +168,12 @@ impl Orderer for LocalOrderer {
             } else {
                 Err(Refusal::Conflict { first: answer.seq })
             };
+        }
+        if self.bounds_future && proposal.origin == Origin::Submitted {
+            let now_ms = clock_ms();
+            if proposed_ms > now_ms.saturating_add(FUTURE_MS_MAX) {
+                return Err(Refusal::TooFarAhead { at_ms: proposed_ms, now_ms });
+            }
         }
         let is_command = proposal.event.kind == COMMAND_KIND;
         if let (Some(halt), false) = (system::halt(head.state()), is_command) {

@@ -5,7 +5,6 @@
 //! of the same package is asked the same.
 
 use crate::{
-    journal::JournalError,
     recovery::{self, RecoveryError, Site},
     runner::{RunError, Runner},
 };
@@ -86,7 +85,7 @@ pub fn check(site: &Site<'_>, projection: &Projection) -> Result<Checked, Projec
     if receipt.next_state != projection.state_root {
         return Ok(Checked::OtherState { expected: receipt.next_state });
     }
-    let state = state_of(site, projection.size, receipt.next_state)?;
+    let (_, state) = recovery::cheapest_state(site, projection.size, receipt.next_state)?;
     let mut head = Head::at(site.entry.genesis.clone(), Some((&receipt, LeafHash::of(&bytes))), state);
     if head.package() != projection.package {
         return Ok(Checked::OtherPackage { expected: head.package() });
@@ -99,16 +98,4 @@ pub fn check(site: &Site<'_>, projection: &Projection) -> Result<Checked, Projec
         Ok(again) if again.answer == projection.answer => Ok(Checked::Match),
         Ok(again) => Ok(Checked::OtherAnswer { expected: again.answer }),
     }
-}
-
-/// The state after so many receipts, by the cheapest way that is sound.
-fn state_of(site: &Site<'_>, size: u64, expected: StateRoot) -> Result<reprise_receipts::StateTrie, RecoveryError> {
-    let mut failed = None;
-    for (way, _) in recovery::ways_to(site, size)? {
-        match recovery::state_by(site, way, size, expected) {
-            Ok(state) => return Ok(state),
-            Err(error) => drop(failed.get_or_insert(error)),
-        }
-    }
-    Err(failed.unwrap_or(RecoveryError::Journal(JournalError::NotThere)))
 }

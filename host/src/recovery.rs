@@ -11,10 +11,13 @@
 //!
 //! Whatever changes a ledger is a [`Plan`]: a value that is printed before it is carried out, and kept in the journal
 //! while it is. Every step of it can be done twice, so that a crash at any moment is answered by doing the step again.
+//! One that cannot be brought to its end is given up where nothing of it shows yet ([`abandon`]).
 
+mod abandon;
 pub mod checkpoint_restore;
 pub mod doctor;
 pub mod host;
+mod origin;
 mod perform;
 pub mod plan;
 pub mod replay_reconstruction;
@@ -22,10 +25,12 @@ pub mod rollback;
 pub mod runtime;
 mod ways;
 
+pub use abandon::{Abandoned, abandon};
+pub use origin::Origin;
 pub use perform::{Moment, NoWatch, Stop, Watch, carry_out, resume};
 pub use plan::{Module, Plan, PlanStep, Way};
 pub(crate) use replay_reconstruction::on_engine;
-pub use ways::{Cost, state_by};
+pub use ways::{Cost, cheapest_state, state_by};
 
 use crate::{
     checkpoints::CheckpointError,
@@ -98,6 +103,33 @@ pub enum RecoveryError {
         /// Asked for.
         wanted: u64,
     },
+    /// What is asked for was before the place where the ledger begins here.
+    #[error(
+        "receipts before {first} are not on this node: `reprise archive hydrate LEDGER --archive DIR` brings them back"
+    )]
+    BeforeOrigin {
+        /// First receipt that is here.
+        first: u64,
+    },
+    /// Nothing here leads to the state with which the ledger begins.
+    #[error(
+        "the ledger begins here after {size} receipts, but nothing here leads to the state of then ({error}): `reprise \
+         archive hydrate LEDGER --archive DIR` brings the steps before it back"
+    )]
+    NoOrigin {
+        /// Receipts before the first one here.
+        size: u64,
+        /// Why the cheapest way does not lead there.
+        error: Box<RecoveryError>,
+    },
+    /// There is no material to make a state from.
+    #[error(
+        "there is neither a stored state nor a snapshot nor all diffs to make the state after {size} receipts from"
+    )]
+    NoWay {
+        /// Receipts.
+        size: u64,
+    },
     /// Receipts that others may rely on would be cut off.
     #[error(
         "receipts up to {attested} are attested: whoever has seen them keeps a proof against this key once other \
@@ -130,11 +162,34 @@ pub enum RecoveryError {
     )]
     Divergent(Box<Divergence>),
     /// No signature says which of two histories is the right one.
-    #[error("no attestation covers the rebuilt receipts: nothing proves them, so nothing is written")]
-    Unproven,
+    #[error(
+        "step {seq} gives something else than is stored, and no attestation reaches to it ({proven} receipts are \
+         proven): nothing says which of the two is right, so nothing is written"
+    )]
+    Unproven {
+        /// The last step that differs.
+        seq: u64,
+        /// Receipts that an attestation or a checkpoint proves.
+        proven: u64,
+    },
     /// Another plan is in the middle.
-    #[error("a plan for this ledger was begun and is not done: `reprise recover resume` goes on with it")]
+    #[error(
+        "a plan for this ledger was begun and is not done: `reprise recover resume` goes on with it, `reprise recover \
+         abandon` gives it up where that is safe"
+    )]
     Unfinished,
+    /// A plan is too far to be given up.
+    #[error(
+        "the ledger was cut back to {size} receipts already, and checkpoints of what was cut off are left: the plan can \
+         only be brought to its end, with `reprise recover resume`"
+    )]
+    PastAbandoning {
+        /// Receipts that stayed.
+        size: u64,
+    },
+    /// This node's key cannot be read.
+    #[error(transparent)]
+    Key(#[from] crate::keys::KeyError),
     /// The plan that was begun does not decode.
     #[error("the plan that was begun does not decode: {0}")]
     Plan(#[from] reprise_abi::CodecError),

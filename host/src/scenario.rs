@@ -21,7 +21,7 @@ mod stage;
 mod trace;
 
 pub use check::{Difference, difference};
-pub use file::{Expect, FILE_BYTES_MAX, FileError, Scenario};
+pub use file::{Deadline, Expect, FILE_BYTES_MAX, FileError, Scenario};
 pub use keep::KeepError;
 pub use play::{PlayError, STEPS_MAX};
 pub use played::{Cause, EffectTrail, Ended, Fired, Moment, Played, Status, Step};

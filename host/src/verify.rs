@@ -4,6 +4,9 @@
 //! cheap to compute and is held against the state root of the receipt before it; every stored diff is itself checked
 //! by the segment that executes its step. So segments need not trust each other, and the verdict of a range does not
 //! depend on how it was cut: of several divergences the first in sequence order is the answer.
+//!
+//! A ledger that begins with a checkpoint on this node is verified from there: log, last receipt and state of then hang
+//! on the signatures over what comes after, or on the checkpoint's.
 
 mod leaves;
 mod replay;
@@ -15,8 +18,9 @@ pub use replay::Replay;
 
 use crate::{
     engine::{EngineProfile, on_engine_thread},
-    journal::{Journal, JournalError, LedgerEntry},
+    journal::{Journal, JournalError, LedgerEntry, StoredCheckpoint},
     node::{EngineChoice, PackageExecutors},
+    recovery::{Origin, RecoveryError, Site},
     runner::{RunError, Runner},
 };
 use reprise_receipts::{Divergence, Head, LeafHash, Missing, Verdict, verdict::Claim};
@@ -85,7 +89,8 @@ pub fn verify(
     progress: &Arc<AtomicU64>,
 ) -> Result<Verdict, VerifyError> {
     let size = journal.read(entry.no)?.size()?;
-    let range = options.range.clone().unwrap_or(0..size);
+    let first = journal.read(entry.no)?.base().map_or(0, |base| base.size);
+    let range = options.range.clone().unwrap_or(first..size);
     if range.start > range.end || range.end > size {
         return Err(VerifyError::Range { from: range.start, to: range.end, size });
     }
@@ -94,12 +99,18 @@ pub fn verify(
         let needed = entry.genesis.engine_profile;
         return Ok(Verdict::Incomparable(Missing::EngineProfile { seq: range.start, needed, at_hand }));
     }
+    let site = Site { journal, entry, dir, engine: options.engine };
+    let origin = match origin(&site, &range, first)? {
+        Ok(origin) => Arc::new(origin),
+        Err(verdict) => return Ok(verdict),
+    };
     let executors = PackageExecutors::new(journal.clone(), options.engine, dir);
     let mut threads = Vec::new();
     for part in cut(&range, options.jobs) {
         let runner = Runner::new(Box::new(executors.clone()));
         let reader = journal.read(entry.no)?;
-        let segment = Segment { reader, entry: entry.clone(), range: part, runner, engine: options.engine };
+        let (entry, origin) = (entry.clone(), origin.clone());
+        let segment = Segment { reader, entry, origin, range: part, runner, engine: options.engine };
         let progress = progress.clone();
         let thread = on_engine_thread("reprise-verify", move || segment.verify(&progress));
         threads.push(thread.map_err(|_| VerifyError::Thread)?);
@@ -118,23 +129,43 @@ pub fn verify(
         }
     }
     let head = last.expect("there is at least one segment");
-    conclude(journal, entry, range, size, &leaves, head)
+    conclude(&site, &origin, options.jobs, range, &leaves, head)
+}
+
+/// Where the steps begin on this node, if the range does not begin before that.
+///
+/// # Errors
+/// [`VerifyError`]: the disk refuses. A verdict, when something is missing for it.
+pub fn origin(site: &Site<'_>, range: &Range<u64>, first: u64) -> Result<Found<Origin>, VerifyError> {
+    if range.start < first {
+        return Ok(Err(Verdict::Incomparable(Missing::Record { kind: "receipt", seq: range.start })));
+    }
+    match Origin::find(site) {
+        Ok(origin) => Ok(Ok(origin)),
+        Err(RecoveryError::Journal(error)) => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(%error, "the beginning of the ledger on this node");
+            Ok(Err(Verdict::Incomparable(Missing::Record { kind: "state after the receipt", seq: first - 1 })))
+        }
+    }
 }
 
 /// What is left when every step holds: the log, the signatures, and the stored state.
 fn conclude(
-    journal: &Journal,
-    entry: &LedgerEntry,
+    site: &Site<'_>,
+    origin: &Origin,
+    jobs: usize,
     range: Range<u64>,
-    size: u64,
     leaves: &[LeafHash],
     mut head: Head,
 ) -> Result<Verdict, VerifyError> {
-    let reader = journal.read(entry.no)?;
-    if let Err(verdict) = leaves::check_log(&reader, &range, leaves)? {
+    let (reader, entry) = (site.journal.read(site.entry.no)?, site.entry);
+    let size = reader.size()?;
+    let log = (range.start == origin.size).then(|| origin.tail.clone());
+    if let Err(verdict) = leaves::check_log(&reader, log.clone(), leaves)? {
         return Ok(verdict);
     }
-    let attested = match signatures::check(&reader, entry, &range, leaves)? {
+    let attested = match signatures::check(&reader, entry, (&range, log), leaves, jobs.min(JOBS_MAX))? {
         Ok(attested) => attested,
         Err(verdict) => return Ok(verdict),
     };
@@ -148,11 +179,21 @@ fn conclude(
         }
     }
     let covered = attested.map_or(range.start, |seq| seq + 1);
-    if covered < range.end {
-        return Ok(Verdict::Incomparable(Missing::Attestation { seq: covered }));
+    if covered < range.end || (range.is_empty() && !is_signed(site, origin)?) {
+        return Ok(Verdict::Incomparable(Missing::Attestation { seq: covered.min(range.end.saturating_sub(1)) }));
     }
     let state_root = head.state_root();
     Ok(Verdict::Match(reprise_receipts::verdict::Range { from: range.start, to: range.end, state_root, attested }))
+}
+
+/// A checkpoint signs the log with which the ledger begins here: nothing else does where nothing comes after it.
+fn is_signed(site: &Site<'_>, origin: &Origin) -> Result<bool, JournalError> {
+    let root = origin.tail.root();
+    let signs = |checkpoint: &StoredCheckpoint| {
+        let signed = checkpoint.note.verify(&site.entry.genesis.attester);
+        signed.is_ok_and(|signed| (signed.ledger, signed.size, signed.log_root) == (site.entry.id, origin.size, root))
+    };
+    Ok(origin.size == 0 || site.journal.checkpoints(site.entry.no)?.iter().any(signs))
 }
 
 /// Cuts a range into at most `jobs` parts that take about the same time. There is always at least one part.

@@ -25,7 +25,7 @@ mod error;
 mod frame;
 mod header;
 
-pub(crate) use self::check::witnessed_state;
+pub(crate) use self::check::{skim, witnessed_state};
 pub use self::{
     check::{BundleCheck, BundleStep, Checked, Trust},
     edge::LogEdge,

@@ -23,6 +23,7 @@ pub use self::{
 
 use crate::{
     attestation::{Attestation, AttestationError, PublicKey},
+    bundle::skim,
     checkpoint::CheckpointError,
     digest::LedgerId,
     log::LogProofError,
@@ -70,6 +71,12 @@ pub enum EvidenceError {
         /// What the file says.
         found: u16,
     },
+    /// The file is longer than evidence can be.
+    #[error("the file is longer than {EVIDENCE_BYTES_MAX} bytes: it is not evidence")]
+    TooLong,
+    /// A list in it is longer than it can be, or it has not the shape of its kind.
+    #[error("the evidence has more parts than there can be, or is none")]
+    TooMany,
     /// The object is not one.
     #[error("{0}")]
     Codec(#[from] CodecError),
@@ -144,6 +151,11 @@ impl Evidence {
         if found != EVIDENCE_VERSION {
             return Err(EvidenceError::Version { found });
         }
+        if rest.len() > EVIDENCE_BYTES_MAX {
+            return Err(EvidenceError::TooLong);
+        }
+        // In memory an item of a list takes many times the bytes that it can be encoded in.
+        skim::evidence(rest).ok_or(EvidenceError::TooMany)?;
         Ok(decode_canonical(rest)?)
     }
 

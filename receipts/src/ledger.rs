@@ -16,10 +16,11 @@ use crate::{
     },
     genesis::Genesis,
     receipt::{RECEIPT_FORMAT, Receipt, StepOutput, StepRecord},
-    system::{self, FirstAnswer, SystemChanges, outbox::ResultError},
+    system::{self, Due, FirstAnswer, SystemChanges, outbox::ResultError},
     transcript::Transcript,
     trie::{ApplyError, StateTrie},
 };
+use core::cell::OnceCell;
 use reprise_abi::{
     Change, Diff, EFFECT_KIND, Effect, EffectResult, Event, Input, Outcome, Rejection, TIMER_KIND, TimerChange, encode,
 };
@@ -105,6 +106,8 @@ pub struct Head {
     previous: LeafHash,
     state_root: StateRoot,
     state: StateTrie,
+    /// [`Due::first_ms`] of the state, looked up when it is asked for: every step asks, few change it.
+    first_due_ms: OnceCell<Option<u64>>,
 }
 
 /// A step with its receipt, encoded once.
@@ -143,6 +146,7 @@ impl Head {
             state_root: state.root(),
             genesis,
             state,
+            first_due_ms: OnceCell::new(),
         }
     }
 
@@ -158,6 +162,7 @@ impl Head {
         let diff = self.whole_diff(input, work, &executed);
         let prior_state = self.state_root;
         self.apply_diff(&diff).expect("the diff was computed on this state");
+        self.state_root = self.state.root();
         let output = StepOutput { outcome: executed.outcome, effects: executed.effects, timers: executed.timers };
         let (diff_bytes, output_bytes) = (encode(&diff), encode(&output));
         let receipt = Receipt {
@@ -193,14 +198,16 @@ impl Head {
     /// # Errors
     /// [`ApplyError`]: the diff does not fit the state.
     pub fn skip(&mut self, receipt: &Receipt, leaf: LeafHash, diff: &Diff) -> Result<(), ApplyError> {
-        self.state.apply(diff)?;
+        self.apply_diff(diff)?;
         self.advance(receipt, leaf);
         Ok(())
     }
 
     fn apply_diff(&mut self, diff: &Diff) -> Result<(), ApplyError> {
         self.state.apply(diff)?;
-        self.state_root = self.state.root();
+        if diff.changes().iter().any(|change| Due::is_told_by(&change.key)) {
+            self.first_due_ms = OnceCell::new();
+        }
         Ok(())
     }
 

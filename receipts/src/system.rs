@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | `00 62` (`b`), 32 bytes of the driver's digest | logical time in milliseconds, 8 bytes big-endian | the driver's breaker is open until then |
 //! | `00 65` (`e`), 32 bytes of the idempotency key's digest | [`outbox::EffectMark`] | an effect that is in the outbox, or ended less than 24 hours ago |
-//! | `00 66` (`f`) | count, 8 bytes big-endian | consecutive guest faults, absent when none |
+//! | `00 66` (`f`) | count, 8 bytes big-endian | guest faults since the last submitted event without one, absent when none |
 //! | `00 68` (`h`) | [`Halt`] | the ledger takes no input but an operator's command |
 //! | `00 69` (`i`), 32 bytes of [`idempotency_key`] | seq and logical time, 8 bytes big-endian each, 32 bytes of [`event_digest`] | first answer to an idempotency key |
 //! | `00 6f` (`o`), deadline, seq, index (8, 8, 4 bytes, big-endian) | [`outbox::OutboxEntry`] | an effect that has not ended |
@@ -134,7 +134,7 @@ pub fn halt(state: &StateTrie) -> Option<Halt> {
     state.get(HALT_KEY).and_then(|bytes| decode_canonical(bytes).ok())
 }
 
-/// Consecutive guest faults.
+/// Guest faults since the last submitted event that ended without one.
 #[must_use]
 pub fn guest_faults(state: &StateTrie) -> u64 {
     let count = state.get(FAULTS_KEY).and_then(|bytes| bytes.try_into().ok());
@@ -172,7 +172,8 @@ impl<'a> SystemChanges<'a> {
         self.after.insert(key, Some(answer.to_bytes().to_vec()));
     }
 
-    /// Counts guest faults; enough of them in a row, or one broken invariant, halt the ledger.
+    /// Counts guest faults; enough of them, or one broken invariant, halt the ledger. A submitted event that ends without
+    /// one begins the count anew; a timer or a result does not, because the policy may not have run for it.
     pub(crate) fn record_outcome(&mut self, seq: u64, class: OutcomeClass) {
         let before = guest_faults(self.state);
         if !class.is_guest_fault() {

@@ -34,7 +34,7 @@ pub use self::{
 
 use self::{
     arena::{Child, Inner, Leaf, Node, Slab},
-    bits::{bit, first_difference},
+    bits::{bit, end_bit, first_difference},
 };
 use crate::digest::StateRoot;
 use core::fmt;
@@ -83,7 +83,17 @@ impl StateTrie {
     /// The value of `key`.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        let leaf = &self.leaves[self.nearest(self.root?.node(), key)];
+        let mut node = self.root?.node();
+        while let Node::Inner(index) = node {
+            let inner = &self.inners[index];
+            // Two keys or more that agree in every bit of `key`, the closing zero included: none of them is `key`.
+            if usize::from(inner.position) > end_bit(key.len()) {
+                return None;
+            }
+            node = inner.children[bit(key, inner.position)].node();
+        }
+        let Node::Leaf(index) = node else { unreachable!("the walk ends at a leaf") };
+        let leaf = &self.leaves[index];
         (leaf.key() == key).then(|| leaf.value())
     }
 

@@ -82,6 +82,50 @@ fn event_over_the_limit() {
 }
 
 #[test]
+fn event_far_ahead_of_the_clock() {
+    let bench = Bench::with_ledger();
+    let line =
+        |id: &str, time: &str| format!(r#"{{"id":"{id}","source":"test","type":"tick","time":"{time}"}}"#) + "\n";
+    let lines = line("a", "2026-03-14T02:10:00Z") + &line("b", "2999-01-01T00:00:00Z");
+    bench.submit(&lines).says(1, &["line 2", "24 hours ahead", "--allow-future"]);
+    assert_eq!(bench.receipts(), 1);
+    let file = bench.file("future.jsonl", lines);
+    bench.run(&["submit", "incident", &file, "--allow-future"]).says(0, &["duplicates"]);
+    assert_eq!(bench.receipts(), 2);
+}
+
+#[test]
+fn files_that_are_not_there() {
+    let bench = Bench::with_events(3);
+    let none = bench.node().with_file_name("none").display().to_string();
+    for command in [
+        ["submit", "incident", &none].as_slice(),
+        &["verify", &none, "--key", &"5".repeat(64)],
+        &["bundle", "import", &none, "--key", &"5".repeat(64)],
+        &["bundle", "inspect", &none],
+        &["evidence", "show", &none],
+        &["state", "check-projection", &none],
+        &["package", "inspect", &none],
+        &["receipts", "check-proof", &none, "--key", &"5".repeat(64)],
+        &["doctor", "--all", "--archive", &none],
+    ] {
+        bench.run(command).says(64, &["none: No such file"]);
+    }
+    bench.run(&["quarantine", "show", "incident", "7"]).says(1, &["no case 7", "quarantine list"]);
+}
+
+#[test]
+fn verify_of_a_file_without_a_key() {
+    let bench = Bench::with_events(3);
+    let out = bench.node().with_file_name("bundle").display().to_string();
+    bench.run(&["bundle", "export", "incident", "--kind", "receipt", "--out", &out]).says(0, &[]);
+    bench.run(&["verify", &out]).says(64, &["whom to believe", "--key"]);
+    Bench::empty().run(&["verify", &out]).says(64, &["whom to believe", "--key"]);
+    let text = bench.file("text", "nothing of ours");
+    bench.run(&["verify", &text, "--key", &"5".repeat(64)]).says(1, &["text"]);
+}
+
+#[test]
 fn truncated_package() {
     let bench = Bench::with_node();
     let bytes = fs::read(package()).unwrap();
@@ -253,6 +297,7 @@ fn status_as_table_and_as_json() {
     let json = bench.json(&["status"]);
     let table = bench.run(&["status"]).says(0, &[]).stdout;
     let fields = json.as_object().unwrap().iter().chain(json["ledgers"][0].as_object().unwrap());
+    assert!(!table.contains("was attested ,"), "an empty list is said: {table}");
     let mut seen = 0;
     for (name, value) in fields {
         assert!(table.contains(name.as_str()), "`{name}` is not in: {table}");

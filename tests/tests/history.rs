@@ -11,7 +11,7 @@ use reprise::{
     journal::{CaseKind, Journal, QuarantinedKind},
     node::{EngineChoice, PackageExecutors},
     recovery::{
-        self, NoWatch, RecoveryError, Way,
+        self, NoWatch, PlanStep, RecoveryError, Way,
         checkpoint_restore::{self, RestorePoint},
         host, replay_reconstruction,
         rollback::{self, Options},
@@ -181,6 +181,96 @@ fn replay_reconstruction_names_the_first_damaged_step_and_replaces_what_is_attes
     recorded.verifies(&book);
     let kept = book.journal().quarantined(book.entry.no, 0).unwrap();
     assert_eq!(kept.iter().filter(|record| record.kind == QuarantinedKind::StepRecord).count(), 2);
+}
+
+#[test]
+fn nothing_is_rebuilt_that_no_signature_reaches() {
+    let (book, _) = Book::recorded(500, 100);
+    let (journal, no) = (book.journal(), book.entry.no);
+    journal.remove_checkpoints_over(no, 300).unwrap();
+    let filed: Vec<_> =
+        journal.read(no).unwrap().attestations(300..500).unwrap().map(|filed| filed.unwrap().0).collect();
+    filed.into_iter().for_each(|seq| journal.mend_attestation(no, seq, None).unwrap());
+    for seq in [123, 450] {
+        assert!(journal.tamper(no, &reprise::journal::tamper::Record::StepRecord(seq), 40, 0x10).unwrap());
+    }
+    let survey = replay_reconstruction::survey(&book.site()).unwrap();
+    assert_eq!((survey.first.as_ref().unwrap().seq, survey.last, survey.proven), (123, Some(450), 300));
+    let refused = replay_reconstruction::plan(&book.site(), &survey, "test", 1).unwrap_err();
+    assert!(matches!(refused, RecoveryError::Unproven { seq: 450, proven: 300 }), "{refused}");
+}
+
+#[test]
+fn a_rebuild_that_comes_to_another_log_writes_nothing() {
+    let (book, recorded) = Book::recorded(500, 0);
+    let record = reprise::journal::tamper::Record::StepRecord(123);
+    assert!(book.journal().tamper(book.entry.no, &record, 40, 0x10).unwrap());
+    let damaged = book.journal().read(book.entry.no).unwrap().record(123).unwrap();
+    let survey = replay_reconstruction::survey(&book.site()).unwrap();
+    let mut plan = replay_reconstruction::plan(&book.site(), &survey, "test", 1).unwrap();
+    let PlanStep::Rebuild { log_root, .. } = &mut plan.steps[0] else { panic!("{plan:?}") };
+    *log_root = reprise_receipts::LogRoot::EMPTY;
+    let refused = recovery::carry_out(&book.site(), &plan, &mut NoWatch).unwrap_err();
+    assert!(matches!(refused, RecoveryError::Divergent(_)), "{refused}");
+    assert_eq!(book.journal().read(book.entry.no).unwrap().record(123).unwrap(), damaged);
+    assert_eq!(book.journal().cases(book.entry.no).unwrap(), []);
+    recovery::abandon(&book.site(), true).unwrap().unwrap();
+    let plan = replay_reconstruction::plan(&book.site(), &survey, "test", 1).unwrap();
+    recovery::carry_out(&book.site(), &plan, &mut NoWatch).unwrap();
+    recorded.verifies(&book);
+}
+
+#[test]
+fn a_ledger_that_begins_with_a_checkpoint_is_verified_rebuilt_and_rolled_back_from_there() {
+    let (book, recorded) = Book::recorded(1_000, 300);
+    let point = RestorePoint::of_journal(book.journal(), &book.entry, Some(600)).unwrap();
+    let chunks = book.journal().chunks(book.entry.no).unwrap();
+    let new = Book::empty();
+    let entry = checkpoint_restore::take_over(new.node.journal(), &point, |id| chunks.chunk(id)).unwrap();
+    let new = Book { entry, ..new };
+    let matches = |to: u64| match new.verify() {
+        Verdict::Match(range) => {
+            assert_eq!((range.from, range.to, range.state_root), (600, to, recorded.state_root(to)));
+        }
+        other => panic!("{other:?}"),
+    };
+    matches(600);
+    recorded.go_on(&new, 600);
+    matches(1_000);
+    for record in [reprise::journal::tamper::Record::StepRecord(777), reprise::journal::tamper::Record::LogTile(0, 2)] {
+        assert!(new.journal().tamper(new.entry.no, &record, 40, 0x10).unwrap());
+        assert!(matches!(new.verify(), Verdict::Divergent(_)), "{record}");
+    }
+    let survey = replay_reconstruction::survey(&new.site()).unwrap();
+    assert_eq!((survey.from, survey.size, survey.last), (600, 1_000, Some(777)));
+    let plan = replay_reconstruction::plan(&new.site(), &survey, "test", 1).unwrap();
+    recovery::carry_out(&new.site(), &plan, &mut NoWatch).unwrap();
+    matches(1_000);
+    let before = rollback::plan(&new.site(), &options(599, None)).unwrap_err();
+    assert!(matches!(before, RecoveryError::BeforeOrigin { first: 600 }), "{before}");
+    for size in [890, 600] {
+        let rollback = rollback::plan(&new.site(), &options(size, None)).unwrap();
+        recovery::carry_out(&new.site(), &rollback.plan, &mut NoWatch).unwrap();
+        recorded.holds(&new, size);
+        recorded.go_on(&new, size);
+    }
+    matches(1_000);
+}
+
+#[test]
+fn a_plan_whose_state_cannot_be_made_is_not_begun() {
+    let (book, _) = Book::recorded(500, 0);
+    book.journal().bring_state_forward(book.entry.no).unwrap();
+    let rollback = rollback::plan(&book.site(), &options(250, Some(Way::StoredState))).unwrap();
+    let records = book.journal().records(book.entry.no).unwrap();
+    let is_state = |record: &_| matches!(record, reprise::journal::tamper::Record::State(_));
+    let (state, _) = records.into_iter().find(|(record, _)| is_state(record)).unwrap();
+    assert!(book.journal().tamper(book.entry.no, &state, 0, 1).unwrap());
+    let refused = recovery::carry_out(&book.site(), &rollback.plan, &mut NoWatch).unwrap_err();
+    assert!(matches!(refused, RecoveryError::OtherState { .. } | RecoveryError::Journal(_)), "{refused}");
+    assert_eq!(book.journal().running_plan(book.entry.no).unwrap(), None);
+    let other_way = rollback::plan(&book.site(), &options(250, None)).unwrap();
+    recovery::carry_out(&book.site(), &other_way.plan, &mut NoWatch).unwrap();
 }
 
 impl Recorded {

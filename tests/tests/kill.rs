@@ -28,7 +28,7 @@ fn reprise() -> &'static Path {
         let deps = std::env::current_exe().unwrap();
         let profile_dir = deps.parent().and_then(Path::parent).unwrap().to_owned();
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--locked", "--offline", "-p", "reprise", "--bin", "reprise"]);
+        build.args(["build", "--locked", "--offline", "--workspace", "--bin", "reprise"]);
         build.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_TARGET_DIR", profile_dir.parent().unwrap());
         if profile_dir.file_name().is_some_and(|name| name == "release") {
             build.arg("--release");

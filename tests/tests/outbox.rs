@@ -8,10 +8,9 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead, BufReader},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
 };
 
 const KILLS: usize = 100;
@@ -22,6 +21,19 @@ const OVERLAP: usize = 3;
 /// Logical time between two events; their timers are due 500 ms after them.
 const EVERY_MS: usize = 100;
 const START_MS: usize = 1_700_000_000_000;
+
+/// When a process is killed.
+#[derive(Clone, Copy)]
+enum Kill {
+    /// Not at all.
+    Never,
+    /// When it has said so many lines: something is durable.
+    AfterLines(usize),
+    /// When its driver has written so many bytes: in the middle of deliveries, their results not durable.
+    AfterDelivered(u64),
+    /// When this process has counted so far: anywhere, also before it has opened its ledger.
+    AfterSpins(u64),
+}
 
 struct TestNode {
     dir: PathBuf,
@@ -68,16 +80,49 @@ impl TestNode {
 
     /// Submits events `from..to`. Kills the process after so many lines, if it says so many. Gives how many of the
     /// events were acknowledged, and whether it was killed.
-    fn submit(&self, from: usize, to: usize, kill_after: usize) -> (usize, bool) {
+    fn submit(&self, from: usize, to: usize, kill: Kill) -> (usize, bool) {
         fs::write(&self.file, (from..to).map(event).collect::<String>()).unwrap();
         let submit = self.command(&["submit", "ledger", self.file.to_str().unwrap(), "--each"]);
-        let (lines, killed) = run_and_kill(submit, kill_after);
+        let (lines, killed) = self.run_and_kill(submit, kill);
         (lines.iter().filter(|line| line["line"].is_u64()).count(), killed)
     }
 
-    fn advance(&self, to_ms: usize, kill_after: usize) -> bool {
+    fn advance(&self, to_ms: usize, kill: Kill) -> bool {
         let advance = self.command(&["advance", "ledger", "--to", &to_ms.to_string(), "--each"]);
-        run_and_kill(advance, kill_after).1
+        self.run_and_kill(advance, kill).1
+    }
+
+    /// The whole lines that a command says, and whether it was killed before it ended.
+    fn run_and_kill(&self, mut command: Command, kill: Kill) -> (Vec<Value>, bool) {
+        let said = self.file.with_extension("said");
+        let mut child = command.stdout(fs::File::create(&said).unwrap()).spawn().unwrap();
+        let begin = self.delivered_bytes();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            let now = match kill {
+                Kill::Never => false,
+                Kill::AfterLines(lines) => fs::read(&said).unwrap().iter().filter(|b| **b == b'\n').count() >= lines,
+                Kill::AfterDelivered(bytes) => self.delivered_bytes() >= begin + bytes,
+                Kill::AfterSpins(spins) => (0..spins).all(|n| std::hint::black_box(n) < spins),
+            };
+            if now {
+                child.kill().unwrap();
+                break child.wait().unwrap();
+            }
+            std::thread::yield_now();
+        };
+        assert!(status.success() || status.code().is_none(), "{status}");
+        let text = fs::read_to_string(&said).unwrap();
+        let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        (whole.map(|line| serde_json::from_str(line).unwrap()).collect(), status.code().is_none())
+    }
+
+    /// How many bytes the driver has written.
+    fn delivered_bytes(&self) -> u64 {
+        let files = fs::read_dir(self.dir.join("effects")).into_iter().flatten();
+        files.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
     }
 
     /// What the driver wrote down.
@@ -88,25 +133,6 @@ impl TestNode {
         let text = fs::read_to_string(&files[0]).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
-}
-
-/// The whole lines that a command says, and whether it was killed before it ended.
-fn run_and_kill(mut command: Command, kill_after: usize) -> (Vec<Value>, bool) {
-    let mut child: Child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let (mut lines, mut line) = (Vec::new(), String::new());
-    while out.read_line(&mut line).unwrap() > 0 {
-        if line.ends_with('\n') {
-            lines.push(serde_json::from_str(&line).unwrap());
-        }
-        line.clear();
-        if lines.len() == kill_after {
-            child.kill().unwrap();
-        }
-    }
-    let status = child.wait().unwrap();
-    assert!(status.success() || status.code().is_none(), "{status}");
-    (lines, status.code().is_none())
 }
 
 fn ringing() -> Vec<u8> {
@@ -144,20 +170,27 @@ fn a_hundred_kills_fire_each_timer_once_and_deliver_each_effect() {
     let parent = tempfile::tempdir().unwrap();
     let node = TestNode::new(parent.path(), "killed");
     let mut random = SplitMix(SEED);
-    let (mut kills, mut next) = (0, 0);
+    let (mut kills, mut next, mut sent) = (0, 0, 0);
     while kills < KILLS {
-        let kill_after = 1 + random.below(3 * BATCH as u64) as usize;
+        let kill = match random.below(4) {
+            0 => Kill::AfterDelivered(1 + random.below(6_000)),
+            1 => Kill::AfterSpins(random.below(20_000_000)),
+            _ => Kill::AfterLines(1 + random.below(3 * BATCH as u64) as usize),
+        };
         let killed = if random.below(4) == 0 {
-            node.advance(time_ms(next) + 400, kill_after)
+            node.advance(time_ms(next) + 400, kill)
         } else {
             let from = next - OVERLAP.min(next);
-            let (acknowledged, killed) = node.submit(from, from + BATCH, kill_after);
+            let (acknowledged, killed) = node.submit(from, from + BATCH, kill);
             next = next.max(from + acknowledged);
+            sent = sent.max(from + BATCH);
             killed
         };
         kills += usize::from(killed);
     }
-    let (_, killed) = node.submit(next - OVERLAP, next, usize::MAX);
+    // What was sent last may be durable without a word of it.
+    let (_, killed) = node.submit(next - OVERLAP.min(next), sent, Kill::Never);
+    next = sent;
     assert!(!killed);
     while node.json(&["advance", "ledger", "--to", &(time_ms(next) + 60_000).to_string()])["results of effects"] != 0 {}
 
@@ -172,8 +205,8 @@ fn a_hundred_kills_fire_each_timer_once_and_deliver_each_effect() {
     assert_eq!(node.json(&["verify", "ledger"])["verdict"], "match");
 
     let calm = TestNode::new(parent.path(), "calm");
-    calm.submit(0, next, usize::MAX);
-    calm.advance(time_ms(next) + 60_000, usize::MAX);
+    calm.submit(0, next, Kill::Never);
+    calm.advance(time_ms(next) + 60_000, Kill::Never);
     assert_eq!(record(&calm), works, "whatever happens to the node");
     assert_eq!(calm.delivered().len(), 2 * next, "without a kill, exactly once");
 }

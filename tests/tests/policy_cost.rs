@@ -60,6 +60,40 @@ fn capsule(capsules: u64) -> Vec<u64> {
     fuel("capsule", json!({ "nodes": ["n1", "n2", "n3", "n4"], "dimension": 2 }), setup, events.into())
 }
 
+/// Payloads of full length that are not what anybody expects: every one is refused with fuel to spare, for a policy that
+/// faults three times stands still, and anybody may submit.
+fn refuses_what_is_long(policy: &'static str, parameters: Value, kinds: &[&str]) {
+    let long = reprise_abi::limits::INPUT_PAYLOAD_BYTES_MAX;
+    let filled = |begin: &str, item: &str, end: &str| {
+        let items = (long - begin.len() - end.len() + 1) / (item.len() + 1);
+        format!("{begin}{}{end}", vec![item; items].join(","))
+    };
+    let payloads = [
+        filled("[", "1", "]"),
+        filled("{", "\"\":1", "}"),
+        filled("{\"events\":[", "{}", "]}"),
+        filled("{\"events\":[{\"partition\":{\"sides\":[[", "1", "]]}}]}"),
+        filled("{\"capsules\":[", "1", "]}"),
+        filled("{\"readings\":[", "{\"capsule\":\"\"}", "]}"),
+        filled("{\"reason\":\"", "a", "\"}"),
+    ];
+    let event = |(kind, payload): (&&str, &String)| json!({ "at_ms": 1_000, "kind": kind, "data_text": payload, "expect": "rejected" });
+    let pairs = kinds.iter().flat_map(|kind| payloads.iter().map(move |payload| (kind, payload)));
+    let fuel = fuel(policy, parameters, Vec::new(), pairs.map(event).collect());
+    println!("{policy}: at most {} for a payload of {long} bytes", fuel.iter().max().unwrap());
+}
+
+#[test]
+fn no_payload_is_long_enough_to_run_out_of_fuel() {
+    let cluster = json!({ "nodes": [1, 2, 3, 4], "operators": ["ann", "bob"], "admins": ["ann"] });
+    refuses_what_is_long("cluster", cluster, &["assign", "init", "coordination_failure"]);
+    let capsule = json!({ "nodes": ["n1", "n2", "n3", "n4"], "dimension": 2 });
+    refuses_what_is_long("capsule", capsule, &["register", "observe", "init"]);
+    let path = fixture("scenarios/lease/silence.json");
+    let silence: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    refuses_what_is_long("lease", silence["events"][0]["data"].clone(), &["observe", "init", "action_result"]);
+}
+
 fn hardly_grows(policy: &str, at_10: &[u64], at_1000: &[u64]) {
     println!("{policy}: fuel {at_10:?} at 10, {at_1000:?} at 1,000");
     assert_eq!(at_10.len(), at_1000.len());

@@ -5,13 +5,15 @@ mod book;
 
 use book::{Book, Recorded};
 use reprise::{
+    bundles::{self, ExportOptions},
     journal::{Journal, LedgerEntry, Quarantined},
-    node::EngineChoice,
+    node::{EngineChoice, Node},
     recovery::{
-        self, Moment, Plan, PlanStep, RecoveryError, Site, Stop, Watch, Way, checkpoint_restore, host,
+        self, Module, Moment, Plan, PlanStep, RecoveryError, Site, Stop, Watch, Way, checkpoint_restore, host,
         replay_reconstruction, rollback,
     },
 };
+use reprise_receipts::bundle::{BundleKind, Trust};
 use reprise_tests::{Disk, DiskOperation};
 use std::{
     fs, io,
@@ -165,6 +167,62 @@ fn a_rebuild_stopped_at_any_moment_is_resumed() {
     every_moment(&REBUILD);
 }
 
+/// At every moment a plan is given up, or that is refused with the reason and it is brought to its end.
+fn every_moment_abandoned(case: &Case) -> (usize, usize) {
+    let mut copies = Copies::new(case);
+    let is_rebuild = (case.plan)(&copies.book.site()).module == Module::ReplayReconstruction;
+    // A damaged step is in the way of a start-up, until it is rebuilt.
+    let before = (!is_rebuild).then(|| end(copies.book.journal(), &copies.book.entry));
+    let (mut given_up, mut refused) = (0, 0);
+    for moment in 0.. {
+        copies = copies.again();
+        let mut watch = StopAt { left: moment, stopped: None };
+        let plan = (case.plan)(&copies.book.site());
+        let carried_out = recovery::carry_out(&copies.book.site(), &plan, &mut watch);
+        let Some(stopped) = watch.stopped else {
+            carried_out.unwrap();
+            break;
+        };
+        let book = Book::reopen(copies.book.close());
+        match recovery::abandon(&book.site(), true) {
+            Ok(abandoned) => {
+                given_up += 1;
+                let abandoned = abandoned.unwrap();
+                assert_eq!(book.journal().running_plan(book.entry.no).unwrap(), None);
+                if abandoned.undone {
+                    assert_eq!(Some(end(book.journal(), &book.entry)), before, "{stopped:?}");
+                }
+                if plan.module == Module::CheckpointRestore {
+                    assert_eq!(Some(end(book.journal(), &book.entry)), before, "{stopped:?}");
+                }
+            }
+            Err(RecoveryError::PastAbandoning { size: SIZE }) => {
+                refused += 1;
+                recovery::resume(&book.site(), &mut recovery::NoWatch).unwrap().unwrap();
+                assert_eq!(end(book.journal(), &book.entry).size, SIZE);
+            }
+            Err(other) => panic!("{stopped:?}: {other}"),
+        }
+        if is_rebuild {
+            let plan = (case.plan)(&book.site());
+            recovery::carry_out(&book.site(), &plan, &mut recovery::NoWatch).unwrap();
+            end(book.journal(), &book.entry);
+        }
+        copies.book = book;
+    }
+    (given_up, refused)
+}
+
+#[test]
+fn a_plan_is_given_up_at_any_moment_or_says_why_not() {
+    let (given_up, refused) = every_moment_abandoned(&ROLLBACK);
+    assert!(given_up > 6 && refused > 1, "{given_up} given up, {refused} refused");
+    for case in [RESTORE, REBUILD] {
+        let (given_up, refused) = every_moment_abandoned(&case);
+        assert!(given_up > 3 && refused == 0, "{given_up} given up, {refused} refused");
+    }
+}
+
 #[test]
 fn the_next_start_goes_on_by_itself() {
     let (book, recorded) = book();
@@ -249,6 +307,51 @@ fn a_power_cut_between_any_two_disk_operations_of_a_rollback_is_resumed() {
                 let found = end(&journal, &entry);
                 assert!(found == expected || found.size == STEPS, "operation {crash}: {} receipts", found.size);
             }
+        }
+    }
+}
+
+/// The same for imports: a new ledger, and more of one that is here.
+#[test]
+fn a_power_cut_between_any_two_disk_operations_of_an_import_goes_on() {
+    let (book, _) = book();
+    let export = |to: u64| {
+        let file = book.dir.path().join(format!("{to}.bundle"));
+        let options =
+            ExportOptions { kind: BundleKind::Receipt, range: 0..to, dir: book.node.dir().to_owned(), signer: None };
+        bundles::export(book.journal(), &book.entry, options, &file).unwrap();
+        file
+    };
+    let (half, all) = (export(256), export(STEPS));
+    let open = |image: Vec<u8>| {
+        let memory = Memory(Arc::new(Mutex::new(Disk { image, operations: Vec::new() })));
+        let node = Node::with_journal(Path::new("/nonexistent"), Journal::on_backend(memory.clone()).unwrap());
+        (memory, node)
+    };
+    let import = |node: &Node, file: &Path| bundles::import(node, file, Trust::Attester(book.key.public())).unwrap();
+    for before in [None, Some(&half)] {
+        let (memory, node) = open(Vec::new());
+        before.map(|file| import(&node, file));
+        let (base, from) = {
+            let disk = memory.0.lock().unwrap();
+            (disk.image.clone(), disk.operations.len())
+        };
+        let entry = import(&node, &all).entry;
+        let expected = end(node.journal(), &entry);
+        assert_eq!(expected.size, STEPS);
+        let operations = memory.0.lock().unwrap().operations[from..].to_vec();
+        drop(node);
+        assert!(operations.len() > DISK_CRASHES, "{} operations", operations.len());
+        for crash in (0..operations.len()).step_by(operations.len() / DISK_CRASHES) {
+            let mut image = base.clone();
+            operations[..crash].iter().for_each(|operation| operation.apply(&mut image));
+            operations[crash].torn().apply(&mut image);
+            let (_, node) = open(image);
+            let visible = node.journal().ledgers().unwrap().first().map(|entry| end(node.journal(), entry).size);
+            assert!([before.map(|_| 256), Some(STEPS)].contains(&visible), "operation {crash}: {visible:?}");
+            let again = import(&node, &all).entry;
+            assert_eq!(end(node.journal(), &again), expected, "operation {crash}");
+            assert_eq!(node.journal().ledgers().unwrap().len(), 1);
         }
     }
 }

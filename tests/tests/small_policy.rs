@@ -123,7 +123,7 @@ fn play(text: &str) -> Option<Difference> {
     let file = folder.path().join("restart.json");
     fs::write(&file, text).unwrap();
     let scenario = Scenario::read(&file).unwrap();
-    difference(&scenario, &Stage::native(NativePolicy::of::<Restart>()).play(&scenario).unwrap())
+    difference(&scenario, &Stage::native(NativePolicy::of::<Restart>()).unwrap().play(&scenario).unwrap())
 }
 
 #[test]

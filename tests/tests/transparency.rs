@@ -117,6 +117,7 @@ fn a_proof_file_stands_alone_and_any_change_is_refused() {
     let prove_again = bench.run(&["receipts", "prove", "incident", "7", "--out", &file]);
     prove_again.says(1, &["is there already", "choose another name"]);
     fs::remove_dir_all(bench.node()).unwrap();
+    bench.run(&["verify", &file, "--key", &key]).says(0, &["holds"]);
     let policy = bench.file("policy", format!("log {key}\nquorum none\n"));
     bench.run(&["receipts", "check-proof", &file, "--trust", &policy]).says(0, &["holds"]);
     bench.run(&["receipts", "check-proof", &file]).says(64, &["--key", "--trust"]);
@@ -248,6 +249,9 @@ fn archived_steps_leave_the_journal_and_come_back() {
     fs::write(&entry, &bytes).unwrap();
     bench.run(&prune).says(0, &["gone"]);
     assert!(journal(&bench) == records[300..]);
+    bench.run(&["verify", "incident"]).says(0, &["match", "300", "archive hydrate"]);
+    bench.run(&["verify", "incident", "--range", "10..400"]).says(2, &["sequence number 10", "archive hydrate"]);
+    bench.run(&["recover", "rebuild", "incident"]).says(0, &["from receipt", "300", "step 2 done"]);
     bench.run(&["receipts", "show", "incident", "650"]).says(0, &["holds"]);
     bench.run(&["receipts", "show", "incident", "3"]).says(1, &["is not on this node", "archive hydrate"]);
     // The ledger goes on, and so does its archive; checkpoints before and after its new beginning hold.
@@ -258,6 +262,10 @@ fn archived_steps_leave_the_journal_and_come_back() {
     bench.run(&["archive", "verify", &dir, "--key", &key]).says(0, &["holds"]);
     let gap = bench.run(&["archive", "hydrate", "incident", "--archive", &dir, "--range", "10..20"]);
     gap.says(64, &["hydrate 10..300"]);
+    let now = journal(&bench);
+    let dry = ["archive", "hydrate", "incident", "--archive", &dir, "--range", "10..", "--dry-run"];
+    bench.run(&dry).says(0, &["steps that would come back", "290"]);
+    assert!(journal(&bench) == now);
     bench.run(&["archive", "hydrate", "incident", "--archive", &dir, "--range", "10.."]).says(0, &["290"]);
     assert!(journal(&bench)[..records.len() - 10] == records[10..]);
     bench.run(&["archive", "hydrate", "incident", "--archive", &dir]).says(0, &["10"]);

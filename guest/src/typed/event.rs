@@ -51,6 +51,14 @@ pub fn payload<'i, E: Deserialize<'i>>(input: &'i StepInput) -> Result<E, Reject
     json::read(&input.payload).map_err(|error| malformed(&input.kind, &error))
 }
 
+/// The payload of an input as an object, to be taken apart by name.
+///
+/// # Errors
+/// [`SdkCode::MalformedPayload`] with what is wrong and where.
+pub fn object(input: &StepInput) -> Result<json::Object<'_>, Rejection> {
+    json::Object::read(&input.payload).map_err(|error| malformed(&input.kind, &error))
+}
+
 fn malformed(kind: &str, error: &JsonError) -> Rejection {
     SdkCode::MalformedPayload.because(format!("`{kind}`: {error}"))
 }

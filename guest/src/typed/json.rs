@@ -5,6 +5,9 @@
 //! type is one function that is shared.
 
 mod reader;
+mod value;
+
+pub use value::{Object, Value, Wrong};
 
 use core::fmt;
 use reader::{Number, Reader};
@@ -19,6 +22,9 @@ use std::borrow::Cow;
 
 /// Values may be nested this deep.
 pub const DEPTH_MAX: u32 = 32;
+/// Items of all lists and members of all objects of a text, together. An item costs at most 2,500 units of fuel, so the
+/// longest payload that is not what a policy expects is refused with half of a step's fuel left.
+pub const ITEMS_MAX: u32 = 4_096;
 
 /// What is wrong with a JSON text, and where. One pointer, because every result of every read has room for it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use super::StateKey;
 use crate::{
     host::Host,
     rejection::{Code, SdkCode},
+    wire,
 };
 use core::marker::PhantomData;
 use reprise_abi::{Rejection, limits::SCAN_ENTRIES_MAX};
@@ -26,6 +27,9 @@ impl From<CorruptState> for Rejection {
     }
 }
 
+/// Room for a key at once.
+const KEY_BYTES_USUAL: usize = 64;
+
 /// One value under one key.
 #[derive(Debug)]
 pub struct Cell<T> {
@@ -45,12 +49,12 @@ impl<T: Serialize + DeserializeOwned> Cell<T> {
     /// # Errors
     /// [`CorruptState`]: the bytes there are not a `T`.
     pub fn get(&self, host: &mut dyn Host) -> Result<Option<T>, CorruptState> {
-        host.get(self.key).map(|bytes| decode(&bytes).ok_or(CorruptState { place: self.key })).transpose()
+        host.get(self.key).map(|bytes| wire::decode(&bytes).map_err(|_| CorruptState { place: self.key })).transpose()
     }
 
     /// Stores a value.
     pub fn put(&self, host: &mut dyn Host, value: &T) {
-        host.put(self.key, &encode(value));
+        host.put(self.key, &wire::encode(value));
     }
 
     /// Removes it.
@@ -79,12 +83,17 @@ impl<K: StateKey, V: Serialize + DeserializeOwned> Map<K, V> {
     /// [`CorruptState`]: the bytes there are not a `V`.
     pub fn get(&self, host: &mut dyn Host, key: &K) -> Result<Option<V>, CorruptState> {
         let corrupt = CorruptState { place: self.prefix };
-        host.get(&self.key(key)).map(|bytes| decode(&bytes).ok_or(corrupt)).transpose()
+        host.get(&self.key(key)).map(|bytes| wire::decode(&bytes).map_err(|_| corrupt)).transpose()
     }
 
     /// Stores a value.
     pub fn put(&self, host: &mut dyn Host, key: &K, value: &V) {
-        host.put(&self.key(key), &encode(value));
+        self.put_encoded(host, key, &wire::encode(value));
+    }
+
+    /// Stores the encoding of a value, for whoever has it already.
+    pub fn put_encoded(&self, host: &mut dyn Host, key: &K, encoding: &[u8]) {
+        host.put(&self.key(key), encoding);
     }
 
     /// Removes a key.
@@ -100,7 +109,7 @@ impl<K: StateKey, V: Serialize + DeserializeOwned> Map<K, V> {
     }
 
     fn key(&self, key: &K) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(ENCODING_BYTES_USUAL);
+        let mut bytes = Vec::with_capacity(KEY_BYTES_USUAL);
         bytes.extend_from_slice(self.prefix);
         key.write(&mut bytes);
         bytes
@@ -117,36 +126,29 @@ pub struct Scan<'h, K, V> {
     types: PhantomData<fn() -> (K, V)>,
 }
 
-impl<K: StateKey, V: DeserializeOwned> Iterator for Scan<'_, K, V> {
-    type Item = Result<(K, V), CorruptState>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl<K, V> Scan<'_, K, V> {
+    /// The next entry as it is stored.
+    #[inline(never)]
+    fn next_entry(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
         if self.page.len() == 0 && self.more {
             let page = self.host.scan(self.prefix, self.after.as_deref(), SCAN_ENTRIES_MAX);
             self.more = page.more;
             self.after = page.entries.last().map(|(key, _)| key.clone());
             self.page = page.entries.into_iter();
         }
-        let (key, value) = self.page.next()?;
-        let entry = || {
-            let (key, rest) = K::read(key.strip_prefix(self.prefix)?)?;
-            if rest.is_empty() { Some((key, decode(&value)?)) } else { None }
-        };
-        Some(entry().ok_or(CorruptState { place: self.prefix }))
+        self.page.next()
     }
 }
 
-/// Room for an encoding at once, because growing a list byte by byte is most of the cost of a small one.
-const ENCODING_BYTES_USUAL: usize = 64;
+impl<K: StateKey, V: DeserializeOwned> Iterator for Scan<'_, K, V> {
+    type Item = Result<(K, V), CorruptState>;
 
-fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    let room = Vec::with_capacity(ENCODING_BYTES_USUAL);
-    postcard::to_extend(value, room).expect("encoding into memory cannot fail for serde-derived types")
-}
-
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    match postcard::take_from_bytes(bytes) {
-        Ok((value, [])) => Some(value),
-        _ => None,
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, value) = self.next_entry()?;
+        let entry = || {
+            let (key, rest) = K::read(key.strip_prefix(self.prefix)?)?;
+            if rest.is_empty() { Some((key, wire::decode(&value).ok()?)) } else { None }
+        };
+        Some(entry().ok_or(CorruptState { place: self.prefix }))
     }
 }

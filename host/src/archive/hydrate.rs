@@ -6,8 +6,9 @@
 
 use super::{ArchiveError, ArchiveReader, ArchivedStep, Store};
 use crate::journal::{Base, Journal, LedgerEntry, ReturnedSteps};
+use reprise_abi::decode_canonical;
 use reprise_receipts::{
-    LeafHash, LogRoot,
+    LeafHash, LogRoot, Receipt,
     log::{LogError, LogTail, prove_consistency, prove_inclusion},
 };
 use std::{collections::BTreeSet, ops::Range};
@@ -32,6 +33,38 @@ pub fn hydrate(
     store: &dyn Store,
     range: Range<u64>,
 ) -> Result<Hydrated, ArchiveError> {
+    each_run(journal, entry, store, range, |archive, returned| {
+        let packages = returned.steps.iter().filter_map(|[_, receipt, _]| decode_canonical::<Receipt>(receipt).ok());
+        for digest in packages.map(|receipt| receipt.package).collect::<BTreeSet<_>>() {
+            if journal.package(digest)?.is_none() {
+                journal.put_package(&archive.package(digest)?)?;
+            }
+        }
+        Ok(journal.begin_earlier(entry.no, returned)?)
+    })
+}
+
+/// What [`hydrate`] would bring back: every step is held against the checkpoint, and nothing is written.
+///
+/// # Errors
+/// [`ArchiveError`], as for [`hydrate`].
+pub fn plan_hydrate(
+    journal: &Journal,
+    entry: &LedgerEntry,
+    store: &dyn Store,
+    range: Range<u64>,
+) -> Result<Hydrated, ArchiveError> {
+    each_run(journal, entry, store, range, |_, _| Ok(()))
+}
+
+/// Gives the runs of steps of a range, the last one first, each held against the log at the beginning after it.
+fn each_run(
+    journal: &Journal,
+    entry: &LedgerEntry,
+    store: &dyn Store,
+    range: Range<u64>,
+    mut take: impl FnMut(&ArchiveReader<'_>, &ReturnedSteps) -> Result<(), ArchiveError>,
+) -> Result<Hydrated, ArchiveError> {
     let reader = journal.read(entry.no)?;
     let Some(mut base) = reader.base().cloned().filter(|base| range.start < base.size) else {
         return Ok(Hydrated { range: range.start..range.start, checkpoint: None });
@@ -50,12 +83,9 @@ pub fn hydrate(
     while base.size > range.start {
         let mut steps = archive.run_with(base.size - 1)?;
         steps.retain(|step| (range.start..base.size).contains(&step.receipt.seq));
-        for digest in steps.iter().map(|step| step.receipt.package).collect::<BTreeSet<_>>() {
-            if journal.package(digest)?.is_none() {
-                journal.put_package(&archive.package(digest)?)?;
-            }
-        }
-        let Some(before) = bring_back(journal, entry, &archive, &base, &steps)? else { break };
+        let returned = returned(&archive, &base, &steps)?;
+        take(&archive, &returned)?;
+        let Some(before) = returned.base else { break };
         base = before;
     }
     Ok(Hydrated { range: range.start..first, checkpoint: Some(checkpoint) })
@@ -79,14 +109,8 @@ fn root_of(base: &Base) -> Result<LogRoot, ArchiveError> {
     Ok(tail.root())
 }
 
-/// Brings a run of steps back that ends where the journal begins. The new beginning; `None` at the ledger's first step.
-fn bring_back(
-    journal: &Journal,
-    entry: &LedgerEntry,
-    archive: &ArchiveReader<'_>,
-    base: &Base,
-    steps: &[ArchivedStep],
-) -> Result<Option<Base>, ArchiveError> {
+/// A run of steps that ends where the journal begins, with the beginning before it.
+fn returned(archive: &ArchiveReader<'_>, base: &Base, steps: &[ArchivedStep]) -> Result<ReturnedSteps, ArchiveError> {
     let first = steps.first().expect("the run has the step that was asked for").receipt.seq;
     let root = root_of(base)?;
     let before = match first.checked_sub(1) {
@@ -105,15 +129,13 @@ fn bring_back(
     let parts =
         |step: &'_ ArchivedStep| [step.parts.input.clone(), step.receipt_bytes.clone(), step.parts.record.clone()];
     let attestations = steps.iter().filter_map(|step| Some((step.receipt.seq, step.parts.attestation.clone()?)));
-    let returned = ReturnedSteps {
-        base: before.clone(),
+    Ok(ReturnedSteps {
+        base: before,
         first,
         steps: steps.iter().map(parts).collect(),
         attestations: attestations.collect(),
         tiles,
-    };
-    journal.begin_earlier(entry.no, &returned)?;
-    Ok(before)
+    })
 }
 
 /// An earlier beginning out of the archive's tiles, every hash of which leads to the root at the present one.

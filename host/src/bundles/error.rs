@@ -48,6 +48,26 @@ pub enum BundleFileError {
     /// What the journal has of the range does not hold.
     #[error("the range does not hold here, so that nothing is exported: run `reprise verify`")]
     NotExported(Box<Verdict>),
+    /// A verifier would not accept what was written.
+    #[error(
+        "what was written would be refused by whoever verifies it, so that there is no {path}: {error}. Run `reprise \
+         doctor`"
+    )]
+    Unsound {
+        /// Where the bundle should have gone.
+        path: PathBuf,
+        /// What a verifier would say.
+        error: BundleError,
+    },
+    /// It is not known what the checkpoint comes after.
+    #[error(
+        "the checkpoints before the one over {0} receipts are not known here, so that nobody could take it: export it \
+         on the node that made it, or import a bundle of it that was made there"
+    )]
+    NoAncestry(u64),
+    /// Somebody who watches the import stopped it.
+    #[error("the import was stopped before it was done: the same import goes on with it")]
+    Stopped,
     /// The bundle does not hold when its steps are done again.
     #[error("the bundle does not hold, so that nothing is imported")]
     NotImported(Box<Verdict>),

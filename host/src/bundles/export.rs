@@ -16,7 +16,6 @@ use reprise_abi::encode;
 use reprise_receipts::{
     PublicKey, SigningKey,
     bundle::{BundleHeader, BundleKind, LogEdge, Section},
-    checkpoint::{Ancestry, Link},
     digest::BundleDigest,
     log::prove_inclusion,
     snapshot::{Chunk, ChunkOrder},
@@ -151,7 +150,7 @@ impl Export<'_> {
         let at = found.ok_or(BundleFileError::NoCheckpoint(size))?;
         let StoredCheckpoint { record, note, .. } = &all[at];
         let mut header = BundleHeader::new(BundleKind::Checkpoint, self.entry.genesis.clone(), size, size);
-        let ancestry = Ancestry { links: all[..at].iter().map(|c| Link::Claim(c.record.claim.digest())).collect() };
+        let ancestry = self.journal.ancestry(self.entry.no, size)?.ok_or(BundleFileError::NoAncestry(size))?;
         let one = [Section::Note, Section::CheckpointRecord, Section::Base, Section::Edge, Section::Proof];
         one.into_iter().for_each(|section| header.set_count(section, 1));
         header.set_count(Section::Ancestry, u64::from(!ancestry.links.is_empty()));

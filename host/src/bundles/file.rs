@@ -117,17 +117,33 @@ impl FileWriter {
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
-    /// Ends the bundle, and gives the file its name once it is durable. Returns its digest and length in bytes.
+    /// Ends the bundle, reads it back as a verifier does, and gives the file its name once it is durable. Returns its
+    /// digest and length in bytes.
     ///
     /// # Errors
-    /// [`BundleFileError`]: items are missing, or the disk refuses.
+    /// [`BundleFileError`]: items are missing, a verifier would refuse it, or the disk refuses.
     pub fn finish(mut self) -> Result<(BundleDigest, u64), BundleFileError> {
         let bundle = self.bundle.take().expect("only the end takes it");
         let digest = bundle.finish(&mut self.buffer).map_err(BundleFileError::bundle(&self.path))?;
         self.flush()?;
         self.file.sync_all().map_err(BundleFileError::file(&self.part))?;
+        self.read_back()?;
         fs::rename(&self.part, &self.path).map_err(BundleFileError::file(&self.path))?;
         Ok((digest, self.bytes))
+    }
+
+    fn read_back(&self) -> Result<(), BundleFileError> {
+        let mut file = BundleFile::open(&self.part, Trust::GenesisRecord)?;
+        loop {
+            match file.next_item() {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(()),
+                Err(BundleFileError::Bundle { error, .. }) => {
+                    return Err(BundleFileError::Unsound { path: self.path.clone(), error });
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn flush(&mut self) -> Result<(), BundleFileError> {

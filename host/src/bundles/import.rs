@@ -4,7 +4,7 @@
 mod checkpoint;
 mod steps;
 
-use super::{BundleFile, BundleFileError, verify};
+use super::{BundleFile, BundleFileError, Verified, verify};
 use crate::{
     journal::{Journal, LedgerEntry},
     node::{EngineChoice, Node},
@@ -28,27 +28,112 @@ pub struct Imported {
     pub packages: u64,
 }
 
+/// Where in an import somebody is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The bundle holds; nothing was written.
+    Verified,
+    /// Packages are here; nothing is staged.
+    Packages,
+    /// Before more is staged.
+    Staging,
+    /// Everything is staged.
+    Staged,
+    /// The state that it leads to holds; nothing is visible.
+    Checked,
+    /// Everything is visible.
+    Published,
+}
+
+/// Watches an import, or stops it as if the process had died.
+pub trait Watch {
+    /// The import is at this moment.
+    ///
+    /// # Errors
+    /// [`BundleFileError::Stopped`].
+    fn at(&mut self, moment: Moment) -> Result<(), BundleFileError>;
+}
+
+struct NoWatch;
+
+impl Watch for NoWatch {
+    fn at(&mut self, _: Moment) -> Result<(), BundleFileError> {
+        Ok(())
+    }
+}
+
 /// Imports a bundle into a node: a new ledger, or what comes after the receipts of one that is here.
 ///
 /// # Errors
 /// [`BundleFileError`]: the bundle does not hold or does not fit; then nothing of it is visible. Or the disk refuses;
 /// then the same import goes on where it stopped.
 pub fn import(node: &Node, path: &Path, trust: Trust) -> Result<Imported, BundleFileError> {
-    let verified = verify(path, trust.clone(), EngineChoice::Cranelift)?;
-    if !matches!(verified.verdict, Verdict::Match(_)) {
-        return Err(BundleFileError::NotImported(Box::new(verified.verdict)));
-    }
-    let existing = find(node.journal(), &verified.header)?;
+    import_watched(node, path, trust, &mut NoWatch)
+}
+
+/// [`import`], with somebody who watches.
+///
+/// # Errors
+/// [`BundleFileError`], as for [`import`].
+pub fn import_watched(
+    node: &Node,
+    path: &Path,
+    trust: Trust,
+    watch: &mut dyn Watch,
+) -> Result<Imported, BundleFileError> {
+    let (verified, existing) = check(node, path, trust.clone())?;
+    watch.at(Moment::Verified)?;
     let mut file = BundleFile::open(path, trust.clone())?;
     let packages = match verified.header.kind {
         BundleKind::Replay => take_packages(node, &mut BundleFile::open(path, trust)?)?,
         BundleKind::Receipt | BundleKind::Checkpoint => 0,
     };
+    watch.at(Moment::Packages)?;
     let (entry, receipts) = match verified.header.kind {
-        BundleKind::Receipt | BundleKind::Replay => steps::import(node, path, &mut file, &verified, existing)?,
-        BundleKind::Checkpoint => (checkpoint::import(node.journal(), path, &mut file, &verified, existing)?, 0),
+        BundleKind::Receipt | BundleKind::Replay => steps::import(node, path, &mut file, &verified, existing, watch)?,
+        BundleKind::Checkpoint => (checkpoint::import(node.journal(), path, &mut file, &verified, existing, watch)?, 0),
     };
+    watch.at(Moment::Published)?;
     Ok(Imported { entry, header: verified.header, receipts, packages })
+}
+
+/// What an import would bring. Nothing is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportPlan {
+    /// What the bundle says of itself.
+    pub header: BundleHeader,
+    /// The ledger is here already.
+    pub present: bool,
+    /// Receipts of it that are here.
+    pub size: u64,
+    /// Receipts that would come.
+    pub receipts: u64,
+}
+
+/// Verifies a bundle, and says what its import would bring.
+///
+/// # Errors
+/// [`BundleFileError`]: the bundle does not hold, or does not continue what is here.
+pub fn plan_import(node: &Node, path: &Path, trust: Trust) -> Result<ImportPlan, BundleFileError> {
+    let (verified, existing) = check(node, path, trust)?;
+    let header = verified.header;
+    let size = existing.as_ref().map_or(Ok(0), |entry| node.journal().read(entry.no)?.size())?;
+    let has_steps = header.kind != BundleKind::Checkpoint;
+    if has_steps && header.from > size {
+        return Err(BundleFileError::Gap { ledger: header.ledger, from: header.from, size });
+    }
+    let receipts = if has_steps { header.to.saturating_sub(size) } else { 0 };
+    Ok(ImportPlan { header, present: existing.is_some(), size, receipts })
+}
+
+/// The bundle holds; the ledger that it is of, if it is here.
+fn check(node: &Node, path: &Path, trust: Trust) -> Result<(Verified, Option<LedgerEntry>), BundleFileError> {
+    let verified = verify(path, trust, EngineChoice::Cranelift)?;
+    if !matches!(verified.verdict, Verdict::Match(_)) {
+        return Err(BundleFileError::NotImported(Box::new(verified.verdict)));
+    }
+    let existing = find(node.journal(), &verified.header)?;
+    Ok((verified, existing))
 }
 
 /// The ledger of the bundle, if it is here.

@@ -87,7 +87,7 @@ impl Verification {
                 Checked::Witness(state) => self.start = StartState::Witness(state),
                 Checked::Step(step) => self.step(*step)?,
                 Checked::End(found) => digest = Some(found),
-                Checked::Note(_) | Checked::CheckpointRecord(_) | Checked::Edge(_) => {}
+                Checked::Note(_) | Checked::CheckpointRecord(_) | Checked::Ancestry(_) | Checked::Edge(_) => {}
                 Checked::Attestation(_) | Checked::Taken => {}
             }
         }

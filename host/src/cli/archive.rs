@@ -21,7 +21,9 @@ pub(crate) fn run(command: &ArchiveCommand, dir: &Path, print: Printer) -> Resul
             write(dir, ledger, archive, *to, Contents::Steps, print)
         }
         ArchiveCommand::Verify { archive, trust } => verify(archive, bundle::trust(trust)?, print),
-        ArchiveCommand::Hydrate { ledger, archive, range } => hydrate(dir, ledger, archive, range, print),
+        ArchiveCommand::Hydrate { ledger, archive, range, dry_run } => {
+            hydrate(dir, ledger, (archive, range), *dry_run, print)
+        }
         ArchiveCommand::Prune { ledger, archive, keep, dry_run } => prune(dir, ledger, archive, *keep, *dry_run, print),
     }
 }
@@ -76,19 +78,30 @@ fn verify(path: &Path, trust: Trust, print: Printer) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn hydrate(dir: &Path, ledger: &str, path: &Path, range: &str, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Write)?;
+fn hydrate(
+    dir: &Path,
+    ledger: &str,
+    (path, range): (&Path, &str),
+    dry_run: bool,
+    print: Printer,
+) -> Result<Exit, CliError> {
+    let node = Node::open(dir, if dry_run { Access::Read } else { Access::Write })?;
     let entry = node.find_ledger(ledger)?;
     // A plan that was begun comes to its end first.
     node.open_ledger(&entry)?;
     let range = text::parse_range(range, node.journal().read(entry.no)?.size()?)?;
-    let hydrated = archive::hydrate(node.journal(), &entry, &Directory::new(path), range)?;
+    let store = Directory::new(path);
+    let hydrated = match dry_run {
+        true => archive::plan_hydrate(node.journal(), &entry, &store, range)?,
+        false => archive::hydrate(node.journal(), &entry, &store, range)?,
+    };
+    let steps = if dry_run { "steps that would come back" } else { "steps brought back" };
     print.record(
         Record::new()
             .with("ledger", entry.genesis.name)
             .with("from", hydrated.range.start)
             .with("to", hydrated.range.end)
-            .with("steps brought back", hydrated.range.end - hydrated.range.start)
+            .with(steps, hydrated.range.end - hydrated.range.start)
             .with("held against the checkpoint over", hydrated.checkpoint),
     );
     Ok(Exit::Done)

@@ -1,11 +1,17 @@
 //! Arguments as typed.
 
+mod again;
 mod history;
 mod log;
+mod node;
+mod peer;
 mod portable;
 
+pub(crate) use again::{ReplayOptions, VerifyOptions};
 pub(crate) use history::{CheckpointCommand, DoctorOptions, QuarantineCommand, RecoverCommand, SetOptions};
 pub(crate) use log::{ArchiveCommand, ArchiveOptions, CheckProofOptions, LogCommand};
+pub(crate) use node::{FederationCommand, NodeCommand};
+pub(crate) use peer::PeerCommand;
 pub(crate) use portable::{
     BundleCommand, EvidenceCommand, ExportOptions, KindArg, MakeCommand, PairOptions, TrustArgs,
 };
@@ -80,11 +86,24 @@ pub(crate) enum Command {
     /// Proofs that somebody signed something wrong
     #[command(subcommand)]
     Evidence(EvidenceCommand),
+    /// Other nodes: this node's key for them, and what they answer
+    #[command(subcommand)]
+    Peer(PeerCommand),
+    /// Run this node: serve its ledgers and share them
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// The peers of a running node: connections, round trips, what was counted
+    Peers,
+    /// What a running node and its peers agree on
+    #[command(subcommand)]
+    Federation(FederationCommand),
     /// What this node holds and whether it can go on
     Status,
     /// Scripted worlds: play them on the real engine and ledger
     #[command(subcommand)]
     Scenario(ScenarioCommand),
+    /// Inject faults into live nodes of their own and hold the recovery time against its objective
+    Drill(DrillOptions),
     /// A recorded incident, from events to a verified ledger, in a temporary directory
     Demo(DemoOptions),
     /// What receipts and durability cost, against the same guest without them; build with --release
@@ -93,6 +112,19 @@ pub(crate) enum Command {
         #[arg(long)]
         large: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DrillOptions {
+    /// Which drills, or `all`
+    #[arg(required_unless_present = "list", value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Say which drills there are, what each injects, and its objective
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Hold the recovery time against this objective instead of the drill's own, in milliseconds
+    #[arg(long, value_name = "MS")]
+    pub(crate) objective: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -237,6 +269,9 @@ pub(crate) struct SubmitOptions {
     /// Where logical time comes from
     #[arg(long, value_enum, default_value_t = TimeArg::Event)]
     pub(crate) time: TimeArg,
+    /// Take events whose time is more than 24 hours ahead of this node's clock
+    #[arg(long)]
+    pub(crate) allow_future: bool,
     /// Print one JSON line for every event as soon as it is durable
     #[arg(long)]
     pub(crate) each: bool,
@@ -348,39 +383,6 @@ impl From<EngineArg> for EngineChoice {
             EngineArg::Native => Self::Native,
         }
     }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct VerifyOptions {
-    /// Name, or the first digits of its id; with --key or --trust, the file of a bundle
-    #[arg(value_name = "LEDGER|FILE")]
-    pub(crate) ledger: String,
-    #[command(flatten)]
-    pub(crate) trust: TrustArgs,
-    /// FROM..TO, the end not included; the whole ledger when absent
-    #[arg(long, value_name = "FROM..TO")]
-    pub(crate) range: Option<String>,
-    /// What runs the policy
-    #[arg(long, value_enum, default_value_t = EngineArg::Cranelift)]
-    pub(crate) engine: EngineArg,
-    /// Segments verified at the same time; as many as there are processors when absent
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(crate) jobs: Option<u16>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReplayOptions {
-    /// Name, or the first digits of its id
-    pub(crate) ledger: String,
-    /// FROM..TO, the end not included; the whole ledger when absent
-    #[arg(value_name = "FROM..TO")]
-    pub(crate) range: Option<String>,
-    /// What runs the policy
-    #[arg(long, value_enum, default_value_t = EngineArg::Cranelift)]
-    pub(crate) engine: EngineArg,
-    /// Print the keys that each step changes
-    #[arg(long)]
-    pub(crate) changes: bool,
 }
 
 #[derive(Debug, Args)]

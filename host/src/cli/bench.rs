@@ -41,7 +41,8 @@ pub(crate) fn run(large: bool, print: Printer) -> Result<Exit, CliError> {
 fn figures(node_dir: &Path, dir: &Path) -> Result<Vec<Figure>, CliError> {
     let (node, entry) = demo::set_up(node_dir)?;
     let (_, package) = node.find_package("lease")?;
-    let (floor, execution) = in_memory(package, &entry, STEPS)?;
+    // As many steps as the ledger has that is verified: what a step costs grows with the state.
+    let (floor, execution) = in_memory(package, &entry, STEPS * ROUNDS as u64)?;
     let durable = durable_rounds(&node, &entry, STEPS, WINDOW)?;
     let single = node.create_ledger("single", entry.genesis.package)?;
     let sequential = durable_rounds(&node, &single, SINGLES, 1)?;

@@ -22,7 +22,7 @@ use std::path::Path;
 pub(crate) fn run(command: &BundleCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
     match command {
         BundleCommand::Export(options) => export(options, dir, print),
-        BundleCommand::Import { file, trust: args } => import(file, &trust(args)?, dir, print),
+        BundleCommand::Import { file, trust: args, dry_run } => import(file, &trust(args)?, *dry_run, dir, print),
         BundleCommand::Inspect { file } => inspect(file, print),
         BundleCommand::Verify { file, trust: args, engine } => {
             verify_file(file, &trust(args)?, (*engine).into(), print)
@@ -98,14 +98,32 @@ fn export(options: &ExportOptions, dir: &Path, print: Printer) -> Result<Exit, C
     Ok(Exit::Done)
 }
 
-fn import(path: &Path, trust: &Trust, dir: &Path, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Write)?;
+fn import(path: &Path, trust: &Trust, dry_run: bool, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+    let node = Node::open(dir, if dry_run { Access::Read } else { Access::Write })?;
+    if dry_run {
+        return plan_import(&node, path, trust, print);
+    }
     let imported = match bundles::import(&node, path, trust.clone()) {
         Err(BundleFileError::NotImported(verdict)) => return Ok(not_imported(&verdict, print)),
         imported => imported?,
     };
     print
         .record(head(&imported.header).with("new receipts", imported.receipts).with("new packages", imported.packages));
+    Ok(Exit::Done)
+}
+
+fn plan_import(node: &Node, path: &Path, trust: &Trust, print: Printer) -> Result<Exit, CliError> {
+    let plan = match bundles::plan_import(node, path, trust.clone()) {
+        Err(BundleFileError::NotImported(verdict)) => return Ok(not_imported(&verdict, print)),
+        plan => plan?,
+    };
+    print.record(
+        head(&plan.header)
+            .with("ledger is here", plan.present)
+            .with("receipts that are here", plan.size)
+            .with("receipts that would come", plan.receipts)
+            .with("imported", false),
+    );
     Ok(Exit::Done)
 }
 

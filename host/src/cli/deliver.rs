@@ -11,7 +11,7 @@ use crate::{
     journal::LedgerEntry,
     node::Node,
     orderer::{Origin, Proposal, TimeSource},
-    pipeline::{Answer, Committed, Request},
+    pipeline::{Answer, Committed, OpenLedger, Request},
 };
 use reprise_abi::EffectResult;
 
@@ -35,35 +35,52 @@ const ROUNDS_MAX: u32 = 1_000;
 /// # Errors
 /// [`CliError`]: what was delivered stays so, and what has no result is delivered again the next time.
 pub(crate) fn run(node: &Node, entry: &LedgerEntry, at_ms: u64, each: bool) -> Result<Delivery, CliError> {
-    let configured = Configured::open(node.dir(), entry.id).map_err(drivers::fault)?;
     let mut delivery = Delivery::default();
+    run_into(&mut delivery, node, entry, at_ms, each).map(|()| delivery)
+}
+
+/// [`run`], for a caller who wants to know what was done before an error, too.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_into(
+    delivery: &mut Delivery,
+    node: &Node,
+    entry: &LedgerEntry,
+    at_ms: u64,
+    each: bool,
+) -> Result<(), CliError> {
+    let configured = Configured::open(node.dir(), entry.id).map_err(drivers::fault)?;
     if configured.is_empty() {
-        return Ok(delivery);
+        return Ok(());
     }
     let mut pump = Pump::new(configured);
     for _ in 0..ROUNDS_MAX {
         // Opened from the journal: only what is durable is acted on.
-        let head = node.open_ledger(entry)?.head;
+        let open = node.open_ledger(entry)?;
+        let head = &open.head;
         let now_ms = head.logical_time_ms().max(at_ms);
         let print = |delivery: &effects::Delivery, delivered: &Delivered| {
             if each {
                 say(serde_json::Value::from(delivered_line(delivery, delivered)));
             }
         };
-        let results = pump.deliver(&head, now_ms, print);
-        if results.is_empty() && pump.next_ms(&head).is_none_or(|next_ms| next_ms > now_ms) {
-            return Ok(delivery);
+        let results = pump.deliver(head, now_ms, print);
+        if results.is_empty() && pump.next_ms(head).is_none_or(|next_ms| next_ms > now_ms) {
+            return Ok(());
         }
+        let committed = submit(node, entry, open, now_ms, &results, each)?;
         delivery.results += results.len() as u64;
-        delivery.committed = Some(submit(node, entry, now_ms, &results, each)?);
+        delivery.committed = Some(committed);
     }
     tracing::warn!(ROUNDS_MAX, "every result leads to another effect: the rest waits for the next time");
-    Ok(delivery)
+    Ok(())
 }
 
 fn submit(
     node: &Node,
     entry: &LedgerEntry,
+    open: OpenLedger,
     now_ms: u64,
     results: &[EffectResult],
     each: bool,
@@ -77,7 +94,7 @@ fn submit(
     let feed = proposals.into_iter().chain([advance]).map(Ok);
     let mut refused = None;
     let key = |tag| usize::try_from(tag).ok().and_then(|at| results.get(at)).map(|result| &result.idempotency_key[..]);
-    let committed = session::run(node, entry, TimeSource::Event, feed, |answer| match answer {
+    let committed = session::run_open(node, entry, open, TimeSource::Event, feed, |answer| match answer {
         Answer::Receipt { tag, seq, class, code, .. } if each => {
             let line = Record::new().with("effect", key(tag)).with("seq", seq);
             say(serde_json::Value::from(line.with("outcome", class.name()).with("code", code)));

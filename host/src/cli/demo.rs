@@ -28,9 +28,9 @@ use std::{
 };
 
 /// The policy that the demonstration runs.
-const PACKAGE: &[u8] = include_bytes!("../../../fixtures/packages/lease-1.0.0.reprise");
+pub(crate) const PACKAGE: &[u8] = include_bytes!("../../../fixtures/packages/lease-1.0.0.reprise");
 /// The key of its publisher.
-const PUBLISHER: &str = include_str!("../../../fixtures/packages/example-publisher.pub");
+pub(crate) const PUBLISHER: &str = include_str!("../../../fixtures/packages/example-publisher.pub");
 /// The recorded incident.
 pub(crate) const INCIDENT: &str = include_str!("../../../fixtures/incidents/rank-loss-and-split.jsonl");
 

@@ -5,7 +5,7 @@
 //! | 0 | done, or match |
 //! | 1 | divergent, or refused |
 //! | 2 | incomparable |
-//! | 64 | usage |
+//! | 64 | usage, and input files that are not there |
 //! | 70 | fault of the host |
 
 use crate::{
@@ -14,7 +14,11 @@ use crate::{
     recovery::RecoveryError, runner::RunError, verify::VerifyError,
 };
 use reprise_receipts::bundle::BundleError;
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, ErrorKind},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,15 +83,12 @@ impl CliError {
             Self::Node(error) => node_exit(error),
             Self::Journal(error) => journal_exit(error),
             Self::Bundle(error) => bundle_exit(error),
+            Self::File { error, .. } | Self::Key(KeyError::File { error, .. }) => file_exit(error),
             Self::Recovery(error) => recovery_exit(error),
             Self::Checkpoint(error) => checkpoint_exit(error),
-            Self::Host(_)
-            | Self::Run(_)
-            | Self::Key(_)
-            | Self::Pipeline(_)
-            | Self::Verify(_)
-            | Self::File { .. }
-            | Self::Fault(_) => Exit::Fault,
+            Self::Host(_) | Self::Run(_) | Self::Key(_) | Self::Pipeline(_) | Self::Verify(_) | Self::Fault(_) => {
+                Exit::Fault
+            }
         }
     }
 }
@@ -98,10 +99,10 @@ fn bundle_exit(error: &BundleFileError) -> Exit {
         BundleFileError::Journal(error) => journal_exit(error),
         BundleFileError::Node(error) => node_exit(error),
         BundleFileError::Range { .. } => Exit::Usage,
-        BundleFileError::File { .. }
-        | BundleFileError::Log(_)
-        | BundleFileError::Run { .. }
-        | BundleFileError::Thread => Exit::Fault,
+        BundleFileError::File { error, .. } => file_exit(error),
+        BundleFileError::Log(_) | BundleFileError::Run { .. } | BundleFileError::Stopped | BundleFileError::Thread => {
+            Exit::Fault
+        }
         _ => Exit::Refused,
     }
 }
@@ -109,8 +110,9 @@ fn bundle_exit(error: &BundleFileError) -> Exit {
 fn node_exit(error: &NodeError) -> Exit {
     match error {
         NodeError::Journal { error, .. } => journal_exit(error),
-        NodeError::Recovery(error) => recovery_exit(error),
-        NodeError::File { .. } | NodeError::Key(_) | NodeError::Random => Exit::Fault,
+        NodeError::Recovery(error) | NodeError::Stuck(error) => recovery_exit(error),
+        NodeError::File { error, .. } => file_exit(error),
+        NodeError::Key(_) | NodeError::Random => Exit::Fault,
         NodeError::NotEmpty(_)
         | NodeError::UnknownLedger(_)
         | NodeError::AmbiguousLedger(_)
@@ -123,10 +125,21 @@ fn node_exit(error: &NodeError) -> Exit {
     }
 }
 
+/// A file that is not there, or is no file, was named wrong; one that is there already is not overwritten.
+fn file_exit(error: &io::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::InvalidFilename => {
+            Exit::Usage
+        }
+        ErrorKind::AlreadyExists => Exit::Refused,
+        _ => Exit::Fault,
+    }
+}
+
 fn journal_exit(error: &JournalError) -> Exit {
     match error {
         JournalError::Exists | JournalError::Format { .. } => Exit::Refused,
-        JournalError::Damaged { .. } => Exit::Refused,
+        JournalError::Damaged { .. } | JournalError::NotStaged | JournalError::Meets { .. } => Exit::Refused,
         _ => Exit::Fault,
     }
 }
@@ -136,7 +149,9 @@ fn recovery_exit(error: &RecoveryError) -> Exit {
         RecoveryError::Journal(error) => journal_exit(error),
         RecoveryError::Checkpoint(error) => checkpoint_exit(error),
         RecoveryError::Run { error: RunError::Missing(_), .. } => Exit::Incomparable,
-        RecoveryError::Run { .. } | RecoveryError::Engine(_) | RecoveryError::Stopped => Exit::Fault,
+        RecoveryError::Run { .. } | RecoveryError::Engine(_) | RecoveryError::Key(_) | RecoveryError::Stopped => {
+            Exit::Fault
+        }
         _ => Exit::Refused,
     }
 }

@@ -53,7 +53,7 @@ fn show(path: &Path, print: Printer) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn verify(path: &Path, key: &str, engine: EngineChoice, print: Printer) -> Result<Exit, CliError> {
+pub(super) fn verify(path: &Path, key: &str, engine: EngineChoice, print: Printer) -> Result<Exit, CliError> {
     let key = parse_key(key)?;
     let evidence = evidence::read(path)?.map_err(|error| CliError::Refusal(format!("{}: {error}", path.display())))?;
     let record = Record::new().with("evidence", evidence.kind()).with("key", key.to_string());

@@ -7,7 +7,7 @@ use super::{
     text,
 };
 use crate::{
-    journal::{CaseKind, CaseNo, Quarantined},
+    journal::{CaseKind, CaseNo, LedgerEntry, Quarantined},
     node::{Access, Node},
 };
 use std::path::Path;
@@ -52,6 +52,7 @@ fn show(dir: &Path, ledger: &str, case: CaseNo, bytes: bool, print: Printer) -> 
         let length = record.bytes.len();
         if bytes { row.with("bytes", text::hex(&record.bytes)) } else { row.with("bytes", length) }
     };
+    is_there(&node, &entry, case)?;
     print.rows(node.journal().quarantined(entry.no, case)?.into_iter().map(row).collect());
     Ok(Exit::Done)
 }
@@ -60,9 +61,7 @@ fn drop_case(dir: &Path, ledger: &str, case: CaseNo, dry_run: bool, print: Print
     let node = Node::open(dir, if dry_run { Access::Read } else { Access::Write })?;
     let entry = node.find_ledger(ledger)?;
     let records = node.journal().quarantined(entry.no, case)?.len();
-    if !node.journal().cases(entry.no)?.iter().any(|(no, _)| *no == case) {
-        return Err(CliError::Refusal(format!("there is no case {case}: see `reprise quarantine list {ledger}`")));
-    }
+    is_there(&node, &entry, case)?;
     if node.journal().running_plan(entry.no)?.is_some() {
         return Err(CliError::Refusal(format!(
             "a recovery plan of ledger `{ledger}` is not done and may need this case: `reprise recover resume {ledger}` first"
@@ -74,4 +73,12 @@ fn drop_case(dir: &Path, ledger: &str, case: CaseNo, dry_run: bool, print: Print
     let done = if dry_run { "would be removed" } else { "removed" };
     print.record(Record::new().with("case", case).with("records", records).with("case and records", done));
     Ok(Exit::Done)
+}
+
+fn is_there(node: &Node, entry: &LedgerEntry, case: CaseNo) -> Result<(), CliError> {
+    if node.journal().cases(entry.no)?.iter().any(|(no, _)| *no == case) {
+        return Ok(());
+    }
+    let ledger = &entry.genesis.name;
+    Err(CliError::Refusal(format!("there is no case {case}: see `reprise quarantine list {ledger}`")))
 }

@@ -40,6 +40,7 @@ pub(crate) fn run(command: &RecoverCommand, dir: &Path, print: Printer) -> Resul
         RecoverCommand::Rebuild { ledger, engine, dry_run } => rebuild(dir, ledger, (*engine).into(), *dry_run, print),
         RecoverCommand::Runtime { ledger } => advise(dir, ledger, print),
         RecoverCommand::Resume { ledger, dry_run } => resume(dir, ledger, *dry_run, print),
+        RecoverCommand::Abandon { ledger, dry_run } => abandon(dir, ledger, *dry_run, print),
     }
 }
 
@@ -63,13 +64,31 @@ fn roll_back(
         crate::checkpoints::find(node.journal(), entry.no, size)?;
     }
     let rollback = rollback::plan(&site, &options)?;
-    let record = describe_rollback(&rollback);
+    in_turn(print, describe_rollback(&rollback), dry_run, || {
+        recovery::carry_out(&site, &rollback.plan, &mut Tell)?;
+        Ok(())
+    })
+}
+
+/// A plan before it is carried out, and that it was when it was: to people in turn, to programs as one object.
+fn in_turn(
+    print: Printer,
+    plan: Record,
+    dry_run: bool,
+    carry_out: impl FnOnce() -> Result<(), CliError>,
+) -> Result<Exit, CliError> {
     if dry_run {
-        print.record(record.with("carried out", false));
+        print.record(plan.with("carried out", false));
         return Ok(Exit::Done);
     }
-    print.record(record);
-    recovery::carry_out(&site, &rollback.plan, &mut Tell)?;
+    let plan = if print.is_json() {
+        plan
+    } else {
+        print.record(plan);
+        Record::new()
+    };
+    carry_out()?;
+    print.record(plan.with("carried out", true));
     Ok(Exit::Done)
 }
 
@@ -106,11 +125,7 @@ fn restore(dir: &Path, ledger: &str, checkpoint: Option<u64>, dry_run: bool, pri
     let (node, entry) = open(dir, ledger, dry_run)?;
     let site = node.site(&entry, EngineChoice::default());
     let plan = checkpoint_restore::plan(&site, checkpoint, "restore from a checkpoint", clock_ms())?;
-    print.record(describe(&plan, 0).with("carried out", !dry_run));
-    if !dry_run {
-        recovery::carry_out(&site, &plan, &mut Tell)?;
-    }
-    Ok(Exit::Done)
+    in_turn(print, describe(&plan, 0), dry_run, || Ok(recovery::carry_out(&site, &plan, &mut Tell)?))
 }
 
 fn take(
@@ -131,14 +146,12 @@ fn take(
         .with("id", theirs.id.to_string())
         .with("from receipt", claim.size)
         .with("state root", claim.snapshot.state_root.to_string())
-        .with("packages", point.packages.len())
-        .with("carried out", !dry_run);
-    print.record(record);
-    if !dry_run {
+        .with("packages", point.packages.len());
+    in_turn(print, record, dry_run, || {
         let chunks = other.journal().chunks(theirs.no)?;
         checkpoint_restore::take_over(node.journal(), &point, |id| chunks.chunk(id))?;
-    }
-    Ok(Exit::Done)
+        Ok(())
+    })
 }
 
 fn rebuild(dir: &Path, ledger: &str, engine: EngineChoice, dry_run: bool, print: Printer) -> Result<Exit, CliError> {
@@ -146,17 +159,15 @@ fn rebuild(dir: &Path, ledger: &str, engine: EngineChoice, dry_run: bool, print:
     let site = node.site(&entry, engine);
     let survey = replay_reconstruction::survey(&site)?;
     let plan = replay_reconstruction::plan(&site, &survey, "rebuilt from inputs", clock_ms())?;
-    print.record(describe_survey(describe(&plan, 0), &survey).with("carried out", !dry_run));
-    if !dry_run {
-        recovery::carry_out(&site, &plan, &mut Tell)?;
-    }
-    Ok(Exit::Done)
+    let record = describe_survey(describe(&plan, 0), &survey);
+    in_turn(print, record, dry_run, || Ok(recovery::carry_out(&site, &plan, &mut Tell)?))
 }
 
 fn describe_survey(record: Record, survey: &Survey) -> Record {
     let first = survey.first.as_ref();
     record
-        .with("steps executed", survey.size)
+        .with("steps executed", survey.size - survey.from)
+        .with("from receipt", survey.from)
         .with("steps that differ", survey.differing)
         .with("first of them", first.map(|divergence| divergence.seq))
         .with("what differs first", first.map(|divergence| divergence.what.name()))
@@ -189,10 +200,20 @@ fn resume(dir: &Path, ledger: &str, dry_run: bool, print: Printer) -> Result<Exi
         return Err(CliError::Refusal(format!("no plan was begun for ledger `{ledger}`")));
     };
     let plan: Plan = decode_canonical(&running.plan).map_err(recovery::RecoveryError::from)?;
-    print.record(describe(&plan, running.next).with("carried out", !dry_run));
-    if !dry_run {
+    in_turn(print, describe(&plan, running.next), dry_run, || {
         recovery::resume(&node.site(&entry, EngineChoice::default()), &mut Tell)?;
-    }
+        Ok(())
+    })
+}
+
+fn abandon(dir: &Path, ledger: &str, dry_run: bool, print: Printer) -> Result<Exit, CliError> {
+    let (node, entry) = open(dir, ledger, dry_run)?;
+    let site = node.site(&entry, EngineChoice::default());
+    let Some(abandoned) = recovery::abandon(&site, !dry_run)? else {
+        return Err(CliError::Refusal(format!("no plan was begun for ledger `{ledger}`")));
+    };
+    let what = if abandoned.undone { "the ledger is as it was before the plan" } else { "what was done stays done" };
+    print.record(describe(&abandoned.plan, abandoned.done).with("after that", what).with("abandoned", !dry_run));
     Ok(Exit::Done)
 }
 

@@ -11,24 +11,35 @@ use crate::{
     engine::on_engine_thread,
     journal::{LedgerEntry, LedgerReader},
     node::{Access, EngineChoice, Node, PackageExecutors},
+    recovery::Origin,
     runner::Runner,
-    verify::Replay,
+    verify::{Replay, origin},
 };
 use reprise_abi::Input;
 use reprise_receipts::Sealed;
-use std::{ops::Range, path::Path};
+use std::{ops::Range, path::Path, sync::Arc};
 
 pub(crate) fn run(options: &ReplayOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
     let node = Node::open(dir, Access::Read)?;
     let entry = node.find_ledger(&options.ledger)?;
     let reader = node.journal().read(entry.no)?;
     let size = reader.size()?;
-    let range = options.range.as_deref().map_or(Ok(0..size), |range| text::parse_range(range, size))?;
+    let first = reader.base().map_or(0, |base| base.size);
+    let range = options.range.as_deref().map_or(Ok(first..size), |range| text::parse_range(range, size))?;
     let engine: EngineChoice = options.engine.into();
+    let origin = match origin(&node.site(&entry, engine), &range, first)? {
+        Ok(origin) => Arc::new(origin),
+        Err(verdict) => {
+            let report = verify::report(&entry.genesis.name, &verdict, engine);
+            print.record(verify::advise(report, &entry, &range, first));
+            return Ok(verify::exit(&verdict));
+        }
+    };
     let runner = Runner::new(Box::new(PackageExecutors::new(node.journal().clone(), engine, node.dir())));
     let changes = options.changes;
-    let thread =
-        on_engine_thread("reprise-replay", move || replay(reader, &entry, range, runner, engine, changes, print));
+    let thread = on_engine_thread("reprise-replay", move || {
+        replay(reader, &entry, (origin, range), runner, engine, changes, print)
+    });
     let thread = thread.map_err(|error| CliError::Fault(error.to_string()))?;
     thread.join().map_err(|_| CliError::Fault("the engine thread panicked".to_owned()))?
 }
@@ -36,13 +47,13 @@ pub(crate) fn run(options: &ReplayOptions, dir: &Path, print: Printer) -> Result
 fn replay(
     reader: LedgerReader,
     entry: &LedgerEntry,
-    range: Range<u64>,
+    (origin, range): (Arc<Origin>, Range<u64>),
     runner: Runner,
     engine: EngineChoice,
     changes: bool,
     print: Printer,
 ) -> Result<Exit, CliError> {
-    let mut steps = match Replay::start(reader, entry, range, runner, engine)? {
+    let mut steps = match Replay::start(reader, entry, origin, range, runner, engine)? {
         Ok(steps) => steps,
         Err(verdict) => return Ok(diverged(entry, &verdict, engine, print)),
     };

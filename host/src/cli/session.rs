@@ -4,8 +4,8 @@ use super::error::CliError;
 use crate::{
     journal::LedgerEntry,
     node::{EngineChoice, Node, PackageExecutors},
-    orderer::{LocalOrderer, TimeSource},
-    pipeline::{self, Answer, Committed, IN_FLIGHT_STEPS_MAX, Request},
+    orderer::LocalOrderer,
+    pipeline::{self, Answer, Committed, IN_FLIGHT_STEPS_MAX, OpenLedger, Request},
     runner::Runner,
 };
 use crossbeam_channel::bounded;
@@ -19,7 +19,22 @@ use std::sync::Arc;
 pub(crate) fn run(
     node: &Node,
     entry: &LedgerEntry,
-    time_source: TimeSource,
+    orderer: impl Into<LocalOrderer>,
+    feed: impl Iterator<Item = Result<Request, CliError>> + Send,
+    on_answer: impl FnMut(Answer),
+) -> Result<Committed, CliError> {
+    run_open(node, entry, node.open_ledger(entry)?, orderer, feed, on_answer)
+}
+
+/// [`run`], on a ledger that was opened already.
+///
+/// # Errors
+/// [`CliError`], as for [`run`].
+pub(crate) fn run_open(
+    node: &Node,
+    entry: &LedgerEntry,
+    ledger: OpenLedger,
+    orderer: impl Into<LocalOrderer>,
     feed: impl Iterator<Item = Result<Request, CliError>> + Send,
     mut on_answer: impl FnMut(Answer),
 ) -> Result<Committed, CliError> {
@@ -31,10 +46,9 @@ pub(crate) fn run(
             entry.genesis.name, entry.genesis.attester
         )));
     }
-    let ledger = node.open_ledger(entry)?;
     let executors = PackageExecutors::new(node.journal().clone(), EngineChoice::Cranelift, node.dir());
     let runner = Runner::new(Box::new(executors));
-    let orderer = Box::new(LocalOrderer::new(time_source));
+    let orderer = Box::new(orderer.into());
     let attester = Arc::new(attester);
     let (requests_out, requests_in) = bounded(IN_FLIGHT_STEPS_MAX);
     let (answers_out, answers_in) = bounded(IN_FLIGHT_STEPS_MAX);

@@ -85,7 +85,7 @@ fn view_one(
     Ok(Exit::Done)
 }
 
-fn check_projection(node: &Node, path: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(super) fn check_projection(node: &Node, path: &Path, print: Printer) -> Result<Exit, CliError> {
     let bytes = read_bounded(path, ProjectionFile::BYTES_MAX as u64)?;
     let file: ProjectionFile = decode_canonical(&bytes)
         .map_err(|error| CliError::Refusal(format!("{} is no projection: {error}", path.display())))?;

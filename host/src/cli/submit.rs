@@ -10,7 +10,7 @@ use super::{
 use crate::{
     events::EventLines,
     node::{Access, Node},
-    orderer::{Proposal, Refusal, TimeSource, clock_ms},
+    orderer::{LocalOrderer, Proposal, Refusal, TimeSource, clock_ms},
     pipeline::{Answer, Request},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -31,20 +31,25 @@ pub(crate) fn run(options: &SubmitOptions, dir: &Path, print: Printer) -> Result
     let bar = progress_bar(bytes);
     let mut tally = Tally { each: options.each, ..Tally::default() };
     let feed = feed(EventLines::new(reader), options.file.display().to_string(), bar.clone());
-    let committed = session::run(&node, &entry, options.time.into(), feed, |answer| tally.take(answer))
+    let orderer = LocalOrderer::new(options.time.into());
+    let orderer = if options.allow_future { orderer } else { orderer.bounding_future() };
+    let committed = session::run(&node, &entry, orderer, feed, |answer| tally.take(answer))
         .inspect_err(|_| bar.finish_and_clear())?;
     bar.finish_and_clear();
     let at_ms = match options.time.into() {
         TimeSource::Event => 0,
         TimeSource::Clock => clock_ms(),
     };
-    let delivery = deliver::run(&node, &entry, at_ms, options.each)?;
+    let mut delivery = deliver::Delivery::default();
+    let delivered = deliver::run_into(&mut delivery, &node, &entry, at_ms, options.each);
     tally.results = delivery.results;
     let committed = delivery.committed.unwrap_or(committed);
     let size = committed.size;
     if !options.each {
         print.record(tally.report(&entry.genesis.name, size, committed.state_root.map(|root| root.to_string())));
     }
+    // What became of the events is said first: they have their receipts, whatever became of the effects.
+    delivered?;
     if tally.refused == 0 { Ok(Exit::Done) } else { Ok(Exit::Refused) }
 }
 

@@ -69,6 +69,15 @@ pub(crate) fn time(ms: u64) -> String {
     }
 }
 
+/// A length of time: milliseconds below a second, then seconds with one decimal, then whole minutes where it is some.
+pub(crate) fn duration_ms(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        60_000.. if ms.is_multiple_of(60_000) => format!("{} min", ms / 60_000),
+        _ => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+    }
+}
+
 /// A cell of a table.
 pub(crate) fn short(text: &str) -> String {
     if text.chars().count() <= CELL_CHARS_MAX {

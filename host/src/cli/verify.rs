@@ -1,15 +1,16 @@
 //! `reprise verify`: match, divergent or incomparable.
 
+mod file;
+
 use super::{
     args::VerifyOptions,
-    bundle,
     error::{CliError, Exit},
     report::{Printer, Record},
     text,
 };
 use crate::{
     journal::LedgerEntry,
-    node::{Access, EngineChoice, Node},
+    node::{Access, EngineChoice, Node, NodeError},
     verify::{self, VerifyError},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,6 +18,7 @@ use reprise_receipts::{Verdict, verdict::KeyDifference};
 use serde_json::Value;
 use std::{
     io::{self, IsTerminal},
+    ops::Range,
     path::Path,
     sync::{
         Arc,
@@ -29,20 +31,45 @@ use std::{
 const TICK: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(options: &VerifyOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+    let file = Path::new(&options.ledger);
     if options.trust.key.is_some() || options.trust.trust.is_some() {
-        let trust = bundle::trust(&options.trust)?;
-        return bundle::verify_file(Path::new(&options.ledger), &trust, options.engine.into(), print);
+        return file::verify(file, options, dir, print);
     }
-    let node = Node::open(dir, Access::Read)?;
-    let entry = node.find_ledger(&options.ledger)?;
-    let size = node.journal().read(entry.no)?.size()?;
+    let (node, entry) = match ledger(dir, &options.ledger) {
+        Err(_) if file.is_file() => return file::verify(file, options, dir, print),
+        opened => opened?,
+    };
+    let reader = node.journal().read(entry.no)?;
+    let (size, first) = (reader.size()?, reader.base().map_or(0, |base| base.size));
     let range = options.range.as_deref().map(|range| text::parse_range(range, size)).transpose()?;
+    let range = range.unwrap_or(first..size);
     let jobs = options.jobs.map_or_else(processors, usize::from);
-    let steps = range.as_ref().map_or(size, |range| range.end - range.start);
-    let options = verify::VerifyOptions { range, engine: options.engine.into(), jobs };
-    let verdict = with_progress(&node, &entry, &options, steps)?;
-    print.record(report(&entry.genesis.name, &verdict, options.engine));
+    let options = verify::VerifyOptions { range: Some(range.clone()), engine: options.engine.into(), jobs };
+    let verdict = with_progress(&node, &entry, &options, range.end - range.start)?;
+    print.record(advise(report(&entry.genesis.name, &verdict, options.engine), &entry, &range, first));
     Ok(exit(&verdict))
+}
+
+fn ledger(dir: &Path, selector: &str) -> Result<(Node, LedgerEntry), NodeError> {
+    let node = Node::open(dir, Access::Read)?;
+    let entry = node.find_ledger(selector)?;
+    Ok((node, entry))
+}
+
+/// What is to be done about steps that are not on this node, where the ledger begins with receipt `first`.
+pub(crate) fn advise(report: Record, entry: &LedgerEntry, range: &Range<u64>, first: u64) -> Record {
+    let ledger = &entry.genesis.name;
+    match first {
+        0 => report,
+        _ if range.start < first => report.with(
+            "what to do",
+            format!(
+                "receipts before {first} are not on this node: `reprise archive hydrate {ledger} --archive DIR` brings \
+                 them back; or give --range {first}.."
+            ),
+        ),
+        _ => report.with("before that", format!("not on this node: `reprise archive hydrate {ledger} --archive DIR`")),
+    }
 }
 
 /// The exit code of a verdict.

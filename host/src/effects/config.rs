@@ -49,6 +49,16 @@ pub enum DriversError {
         /// What the system says.
         error: io::Error,
     },
+    /// The file is longer than any that this program writes.
+    #[error(
+        "{path} has {bytes} bytes, and {FILE_BYTES_MAX} at most are read: take out ledgers that are not here any more"
+    )]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// How long it is.
+        bytes: u64,
+    },
     /// A line is not one of this file.
     #[error("{path} line {line}: expected `LEDGER KIND DRIVER`, the kind being `log`")]
     Line {
@@ -96,6 +106,10 @@ fn read_lines(dir: &Path) -> Result<Vec<(String, DriverKind, String)>, DriversEr
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(other) => return Err(error(other)),
     };
+    let bytes = file.metadata().map_err(error)?.len();
+    if bytes > FILE_BYTES_MAX {
+        return Err(DriversError::TooLong { path, bytes });
+    }
     let text = io::read_to_string(io::Read::take(file, FILE_BYTES_MAX)).map_err(error)?;
     let parse = |(index, line): (usize, &str)| {
         let mut words = line.splitn(3, ' ');

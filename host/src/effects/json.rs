@@ -9,8 +9,13 @@ pub(crate) fn shown(bytes: &[u8]) -> Value {
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => json!({ "text": text }),
-        Err(_) => json!({ "hex": bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")) }),
+        Err(_) => json!({ "hex": hex(bytes) }),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from_digit(digit.into(), 16).expect("half a byte is a digit")).collect()
 }
 
 /// A value as compact JSON, object members in the order of their names.

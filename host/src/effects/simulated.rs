@@ -102,7 +102,7 @@ pub enum Coming {
 pub struct Simulated {
     rules: Vec<(Rule, u64)>,
     windows: Vec<Window>,
-    known: BTreeSet<(String, EffectPhase, u32)>,
+    known: BTreeSet<(u64, u32, EffectPhase, u32)>,
     coming: BTreeMap<(u64, u64), Coming>,
     counter: u64,
 }
@@ -154,7 +154,7 @@ impl Simulated {
 
 impl Driver for Simulated {
     fn deliver(&mut self, delivery: &Delivery) -> Delivered {
-        if !self.known.insert((delivery.idempotency_key.clone(), delivery.phase, delivery.attempt)) {
+        if !self.known.insert((delivery.seq, delivery.index, delivery.phase, delivery.attempt)) {
             return Delivered::Later;
         }
         let Some(rule) = self.rule_for(delivery) else { return Delivered::NotTaken };

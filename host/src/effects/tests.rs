@@ -146,6 +146,38 @@ fn the_log_driver_writes_a_line_and_refuses_a_stale_owner() {
 }
 
 #[test]
+fn what_a_failed_write_leaves_does_not_spoil_the_next_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let done = Delivered::Done { answer: vec![] };
+    let mut driver = LogDriver::open(dir.path(), LEDGER).unwrap();
+    assert_eq!(driver.deliver(&delivery("a", 5)), done);
+    let path = LogDriver::path(dir.path(), LEDGER);
+    let good = fs::read_to_string(&path).unwrap();
+    // The disk was full: half a line, while the driver is open.
+    fs::write(&path, format!("{good}{{\"epoch\":9,\"ke")).unwrap();
+    assert_eq!(driver.deliver(&delivery("b", 5)), done);
+    let keys = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines.map(|line| line["key"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(keys(&fs::read_to_string(&path).unwrap()), ["a", "b"]);
+
+    // Two lines in one, as a driver without that care leaves them: back to the last good line.
+    let two = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{two}{{\"epoch\":9,\"ke{{\"epoch\":5}}\n{{}}\n")).unwrap();
+    let mut driver = LogDriver::open(dir.path(), LEDGER).unwrap();
+    assert_eq!(driver.deliver(&delivery("c", 4)), Delivered::StaleEpoch { seen: 5 });
+    assert_eq!(driver.deliver(&delivery("c", 5)), done);
+    assert_eq!(keys(&fs::read_to_string(&path).unwrap()), ["a", "b", "c"]);
+
+    fs::write(&path, "").unwrap();
+    assert_eq!(driver.deliver(&delivery("d", 5)), done, "somebody moved the lines away");
+    assert_eq!(keys(&fs::read_to_string(&path).unwrap()), ["d"]);
+    fs::write(&path, "a letter\nto somebody\n").unwrap();
+    assert_eq!(LogDriver::open(dir.path(), LEDGER).unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+}
+
+#[test]
 fn a_driver_that_is_not_configured_delivers_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let other = LedgerId::from_bytes([8; 32]);
@@ -166,5 +198,8 @@ fn a_driver_that_is_not_configured_delivers_nothing() {
 
     fs::write(dir.path().join("drivers"), "x log bell\nx horn bell\n").unwrap();
     let error = config::read(dir.path(), LEDGER).unwrap_err().to_string();
+    fs::write(dir.path().join("drivers"), format!("{LEDGER} log bell\n").repeat(20_000)).unwrap();
+    let long = config::read(dir.path(), LEDGER).unwrap_err();
+    assert!(matches!(long, DriversError::TooLong { bytes: 1_480_000, .. }), "{long}");
     assert!(error.ends_with("drivers line 2: expected `LEDGER KIND DRIVER`, the kind being `log`"), "{error}");
 }

@@ -9,6 +9,10 @@ use reprise_abi::{
     limits::{ANSWER_BYTES_MAX, DETAIL_BYTES_MAX, NAME_BYTES_MAX},
 };
 use reprise_receipts::{Executed, LedgerId};
+use std::sync::LazyLock;
+
+/// Deriving the key of the context costs as much as hashing the seed: it is done once.
+static SEED: LazyLock<blake3::Hasher> = LazyLock::new(|| blake3::Hasher::new_derive_key("reprise 2026 step seed v1"));
 
 /// Judges the answer, runs the invariants if something changed, and closes the transcript.
 pub(super) fn conclude(running: &mut impl Running, answer: Answer) -> Result<Executed, HostFault> {
@@ -78,8 +82,8 @@ pub fn seed(ledger: LedgerId, seq: u64) -> [u64; 4] {
     let mut bytes = [0; 40];
     bytes[..32].copy_from_slice(ledger.as_bytes());
     bytes[32..].copy_from_slice(&seq.to_le_bytes());
-    let derived = blake3::derive_key("reprise 2026 step seed v1", &bytes);
-    let (words, _) = derived.as_chunks::<8>();
+    let derived = SEED.clone().update(&bytes).finalize();
+    let (words, _) = derived.as_bytes().as_chunks::<8>();
     [words[0], words[1], words[2], words[3]].map(u64::from_le_bytes)
 }
 

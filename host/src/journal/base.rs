@@ -5,7 +5,8 @@
 
 use super::{
     Journal, JournalError, LedgerEntry, LedgerNo, RecordKind, StoredCheckpoint,
-    checkpoints::{CHECKPOINT_NOTES, CHECKPOINTS, CHUNKS, SNAPSHOTS},
+    ancestry::write_foreign_checkpoint,
+    checkpoints::CHUNKS,
     error::from_redb,
     guarded::{guard, open_guarded},
     read::complete_tiles,
@@ -17,6 +18,7 @@ use redb::{ReadTransaction, TableDefinition, TableError};
 use reprise_abi::{Canonical, CodecError, encode, limits::RECEIPT_BYTES_MAX};
 use reprise_receipts::{
     Genesis, StateTrie,
+    checkpoint::Ancestry,
     digest::ChunkId,
     log::{TILE_BYTES_MAX, TILE_HEIGHT},
 };
@@ -72,7 +74,7 @@ impl Journal {
         genesis: &Genesis,
         base: &Base,
         state: &StateTrie,
-        checkpoint: &StoredCheckpoint,
+        (checkpoint, ancestry): (&StoredCheckpoint, &Ancestry),
         chunks: impl IntoIterator<Item = (ChunkId, Vec<u8>)>,
     ) -> Result<LedgerEntry, JournalError> {
         let id = genesis.ledger_id();
@@ -81,10 +83,7 @@ impl Journal {
             let mut table = transaction.open_table(LEDGERS)?;
             table.insert(no, (*id.as_bytes(), encode(genesis).as_slice()))?;
             transaction.open_table(BASES)?.insert(no, guard(&encode(base)).as_slice())?;
-            let key = (no, base.size);
-            transaction.open_table(CHECKPOINTS)?.insert(key, encode(&checkpoint.record).as_slice())?;
-            transaction.open_table(CHECKPOINT_NOTES)?.insert(key, checkpoint.note.text().as_bytes())?;
-            transaction.open_table(SNAPSHOTS)?.insert(key, ())?;
+            write_foreign_checkpoint(transaction, no, checkpoint, ancestry)?;
             let mut table = transaction.open_table(CHUNKS)?;
             for (id, bytes) in chunks {
                 table.insert((no, id.as_bytes()), bytes.as_slice())?;

@@ -6,6 +6,7 @@
 
 use super::{
     Journal, JournalError, LedgerNo, RecordKind,
+    ancestry::ANCESTRIES,
     error::from_redb,
     guarded::{guard, open_guarded},
 };
@@ -218,7 +219,8 @@ impl Journal {
         self.write(|transaction| {
             transaction.open_table(CHECKPOINTS)?.retain_in(over.clone(), |_, _| false)?;
             transaction.open_table(CHECKPOINT_NOTES)?.retain_in(over.clone(), |_, _| false)?;
-            transaction.open_table(SNAPSHOTS)?.retain_in(over, |_, ()| false)?;
+            transaction.open_table(SNAPSHOTS)?.retain_in(over.clone(), |_, ()| false)?;
+            transaction.open_table(ANCESTRIES)?.retain_in(over, |_, _| false)?;
             Ok(())
         })
     }

@@ -37,6 +37,8 @@ pub enum RecordKind {
     Rewind,
     /// Where a ledger begins on this node.
     Base,
+    /// What an imported checkpoint comes after.
+    Ancestry,
 }
 
 /// Why the journal cannot be used.
@@ -69,6 +71,17 @@ pub enum JournalError {
     /// No permission to write.
     #[error("no permission to use the journal: check owner and mode of the node's directory")]
     Permission,
+    /// Nothing is staged under the digest of what is imported.
+    #[error("nothing of the import is staged here any more: import it again")]
+    NotStaged,
+    /// A ledger went on while something was imported into it.
+    #[error("what was staged begins with receipt {staged}, but the ledger has {size} now: import it again")]
+    Meets {
+        /// First receipt that was staged.
+        staged: u64,
+        /// Receipts of the ledger.
+        size: u64,
+    },
     /// One record is not what it should be.
     #[error("{kind} {name} is damaged: {reason}")]
     Damaged {
@@ -115,6 +128,7 @@ impl fmt::Display for RecordKind {
             Self::Plan => "running plan of ledger number",
             Self::Rewind => "rewind",
             Self::Base => "beginning of ledger number",
+            Self::Ancestry => "ancestry of the checkpoint of size",
         })
     }
 }

@@ -5,6 +5,7 @@
 
 use super::{
     Base, Case, CheckpointSettings, Journal, JournalError, LedgerNo, Rewind, RunningPlan,
+    ancestry::ANCESTRIES,
     base::BASES,
     checkpoints::CHECKPOINT_SETTINGS,
     error::from_redb,
@@ -13,7 +14,7 @@ use super::{
 };
 use redb::{Key, Table};
 use reprise_abi::{Canonical, CodecError, decode_canonical};
-use reprise_receipts::digest::derive;
+use reprise_receipts::{checkpoint::Ancestry, digest::derive};
 
 const GUARD_BYTES: usize = 32;
 
@@ -43,6 +44,8 @@ pub enum GuardedKey {
     Rewind(u32),
     /// Where the ledger begins on this node.
     Base,
+    /// What the checkpoint over so many receipts came after.
+    Ancestry(u64),
 }
 
 impl GuardedKey {
@@ -58,6 +61,7 @@ impl GuardedKey {
             Self::Plan => open_guarded::<RunningPlan>(stored).map(drop),
             Self::Rewind(_) => open_guarded::<Rewind>(stored).map(drop),
             Self::Base => open_guarded::<Base>(stored).map(drop),
+            Self::Ancestry(_) => open_guarded::<Ancestry>(stored).map(drop),
         }
     }
 }
@@ -85,6 +89,12 @@ impl Journal {
                 found.push((key, stored.value().to_vec()));
             }
         }
+        if let Some(table) = self.open_if_there(ANCESTRIES)? {
+            for entry in table.range((ledger, 0)..=(ledger, u64::MAX)).map_err(from_redb)? {
+                let (key, stored) = entry.map_err(from_redb)?;
+                found.push((GuardedKey::Ancestry(key.value().1), stored.value().to_vec()));
+            }
+        }
         if let Some(table) = self.open_if_there(QUARANTINED)? {
             let of_ledger = (ledger, 0, 0, 0)..=(ledger, u32::MAX, u8::MAX, u64::MAX);
             for entry in table.range(of_ledger).map_err(from_redb)? {
@@ -110,6 +120,7 @@ impl Journal {
             GuardedKey::Plan => put(transaction.open_table(PLANS)?, ledger, stored),
             GuardedKey::Rewind(no) => put(transaction.open_table(REWINDS)?, (ledger, no), stored),
             GuardedKey::Base => put(transaction.open_table(BASES)?, ledger, stored),
+            GuardedKey::Ancestry(size) => put(transaction.open_table(ANCESTRIES)?, (ledger, size), stored),
         })
     }
 }

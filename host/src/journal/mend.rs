@@ -126,6 +126,27 @@ impl Journal {
         })
     }
 
+    /// Removes a row that begins within the row before it, which ends at `end`. Its steps from `end` on stay, as a row
+    /// of their own, unless another row begins there.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the disk refuses, or the row is damaged.
+    pub fn mend_overlap(&self, ledger: LedgerNo, row: &RawRow, end: u64) -> Result<(), JournalError> {
+        let open = Row::open(row.first, &row.bytes)?;
+        self.write(|transaction| {
+            let mut table = transaction.open_table(STEPS)?;
+            table.remove((ledger, row.first))?;
+            if table.get((ledger, end))?.is_none() {
+                let skipped = usize::try_from(end.saturating_sub(row.first)).unwrap_or(usize::MAX);
+                let rest: Vec<_> = open.steps_before(u64::MAX).skip(skipped).collect();
+                for (first, bytes) in rows::rows(end, rest.iter().copied()) {
+                    table.insert((ledger, first), bytes.as_slice())?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// Writes steps in the place of stored ones, all of them or none. Their rows must open.
     ///
     /// # Errors

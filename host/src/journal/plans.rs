@@ -4,9 +4,10 @@
 //! one plan at a time. A rewind is written once and stays: it says that receipts which were in force are no more.
 
 use super::{
-    Journal, JournalError, LedgerNo, RecordKind,
+    CaseNo, Journal, JournalError, LedgerNo, RecordKind,
     error::from_redb,
     guarded::{guard, open_guarded},
+    quarantine::remove_case,
 };
 use redb::TableDefinition;
 use reprise_abi::{Canonical, CodecError, encode, limits::DETAIL_BYTES_MAX};
@@ -99,6 +100,22 @@ impl Journal {
     /// [`JournalError`]: the disk refuses.
     pub fn end_plan(&self, ledger: LedgerNo) -> Result<(), JournalError> {
         self.write(|transaction| {
+            transaction.open_table(PLANS)?.remove(ledger)?;
+            Ok(())
+        })
+    }
+
+    /// Gives a plan up of which nothing was done yet that shows: its rewind and its case of quarantine go as well, in
+    /// the same transaction.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the disk refuses.
+    pub fn abandon_plan(&self, ledger: LedgerNo, case: Option<CaseNo>) -> Result<(), JournalError> {
+        self.write(|transaction| {
+            if let Some(case) = case {
+                transaction.open_table(REWINDS)?.remove((ledger, case))?;
+                remove_case(transaction, ledger, case)?;
+            }
             transaction.open_table(PLANS)?.remove(ledger)?;
             Ok(())
         })

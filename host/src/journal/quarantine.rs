@@ -175,12 +175,15 @@ impl Journal {
     /// # Errors
     /// [`JournalError`]: the disk refuses.
     pub fn drop_case(&self, ledger: LedgerNo, no: CaseNo) -> Result<bool, JournalError> {
-        self.write(|transaction| {
-            let mut records = transaction.open_table(QUARANTINED)?;
-            records.retain_in((ledger, no, 0, 0)..=(ledger, no, u8::MAX, u64::MAX), |_, _| false)?;
-            Ok(transaction.open_table(QUARANTINE)?.remove((ledger, no))?.is_some())
-        })
+        self.write(|transaction| remove_case(transaction, ledger, no))
     }
+}
+
+/// Removes a case with its records. False: there was none.
+pub(super) fn remove_case(transaction: &WriteTransaction, ledger: LedgerNo, no: CaseNo) -> Result<bool, redb::Error> {
+    let mut records = transaction.open_table(QUARANTINED)?;
+    records.retain_in((ledger, no, 0, 0)..=(ledger, no, u8::MAX, u64::MAX), |_, _| false)?;
+    Ok(transaction.open_table(QUARANTINE)?.remove((ledger, no))?.is_some())
 }
 
 fn put(transaction: &WriteTransaction, ledger: LedgerNo, no: CaseNo, record: &Quarantined) -> Result<(), redb::Error> {

@@ -27,3 +27,14 @@ fn what_is_not_a_key_is_refused() {
     }
     assert!(parse(&format!("{HEADER}{}", "é".repeat(32))).is_none());
 }
+
+#[test]
+fn the_node_key_is_made_once() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(node(dir.path()), Err(KeyError::File { .. })), "a directory without keys is no node");
+    fs::create_dir(dir.path().join("keys")).unwrap();
+    let key = node(dir.path()).unwrap().public();
+    assert_eq!(node(dir.path()).unwrap().public(), key);
+    let path = dir.path().join("keys/node.key");
+    assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+}

@@ -118,5 +118,7 @@ pub fn native_policies() -> Vec<NativePolicy> {
         NativePolicy::of::<reprise_capsule::Capsule>(),
         NativePolicy::of::<reprise_cluster::Cluster>(),
         NativePolicy::of::<reprise_lease::Lease>(),
+        NativePolicy::of::<reprise_phase::PhaseTransitions>(),
+        NativePolicy::of::<reprise_service::Service>(),
     ]
 }

@@ -11,7 +11,7 @@ impl Node {
     /// Opens a ledger, holding its state against the last receipt and its log against the last attestation.
     ///
     /// # Errors
-    /// [`NodeError::Journal`] names the record that is damaged; [`NodeError::Recovery`]: a plan was begun and cannot be
+    /// [`NodeError::Journal`] names the record that is damaged; [`NodeError::Stuck`]: a plan was begun and cannot be
     /// brought to its end.
     pub fn open_ledger(&self, entry: &LedgerEntry) -> Result<OpenLedger, NodeError> {
         Ok(self.start_ledger(entry)?.0)
@@ -28,7 +28,8 @@ impl Node {
             if !self.journal.is_writable() {
                 return Err(recovery(recovery::RecoveryError::Unfinished));
             }
-            recovery::resume(&self.site(entry, EngineChoice::default()), &mut NoWatch).map_err(recovery)?;
+            let stuck = |error| NodeError::Stuck(Box::new(error));
+            recovery::resume(&self.site(entry, EngineChoice::default()), &mut NoWatch).map_err(stuck)?;
         }
         recovery::host::start(&self.journal, entry).map_err(|error| self.journal_error(error))
     }

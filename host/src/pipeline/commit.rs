@@ -217,7 +217,11 @@ impl Committer {
             Place::None { tag, refusal } => Answer::Refused { tag, refusal },
             Place::Advanced { tag, steps } => Answer::Advanced { tag, steps },
             Place::Before { tag, first } => {
-                let bytes = self.journal.read(self.no)?.receipt(first)?;
+                let reader = self.journal.read(self.no)?;
+                let bytes = reader.receipt(first)?;
+                if bytes.is_none() && reader.base().is_some_and(|base| first < base.size) {
+                    return Ok(Answer::Refused { tag, refusal: Refusal::AnsweredElsewhere { first } });
+                }
                 let damaged = |reason| JournalError::damaged(RecordKind::Receipt, first, reason);
                 let bytes = bytes.ok_or_else(|| damaged("it is missing"))?;
                 let receipt = decode_canonical(&bytes).map_err(|_| damaged("it does not decode"))?;

@@ -12,8 +12,8 @@ use crate::{
 use reprise_abi::decode_canonical;
 use reprise_receipts::{
     Genesis, Head, LeafHash, LedgerId, Package, PackageDigest, Receipt,
-    checkpoint::CheckpointError as NoteError,
-    digest::ChunkId,
+    checkpoint::{Ancestry, CheckpointError as NoteError},
+    digest::{ChunkId, ContinuityRoot},
     log::{LOG_SIZE_MAX, LogError, LogTail, TILE_HEIGHT, TileSource},
 };
 use std::collections::BTreeMap;
@@ -56,6 +56,8 @@ pub struct RestorePoint {
     pub packages: Vec<Package>,
     /// The checkpoint.
     pub checkpoint: StoredCheckpoint,
+    /// The checkpoints before it.
+    pub ancestry: Ancestry,
     /// The last receipt before it, encoded.
     pub last_receipt: Vec<u8>,
     /// The hashes of the last tile of each level of the log, as in [`Base::edge`].
@@ -71,6 +73,9 @@ pub enum PointError {
     /// Note and record do not say the same.
     #[error("the checkpoint's note and its record do not say the same")]
     Claim,
+    /// The checkpoints before it are not known, or lead elsewhere.
+    #[error("the checkpoints before it are not all known, or it does not come after them")]
+    Ancestry,
     /// The last receipt is not the one before the checkpoint.
     #[error("the receipt is not the last one before the checkpoint, or leads to another state")]
     Receipt,
@@ -104,7 +109,8 @@ impl RestorePoint {
         let last_receipt = reader.receipt(size - 1)?.ok_or(RecoveryError::NoReceipt(size - 1))?;
         let packages = journal.packages()?.into_iter().map(|(_, package)| package).collect();
         let edge = edge_at(&reader, size)?;
-        Ok(Self { genesis: entry.genesis.clone(), packages, checkpoint, last_receipt, edge })
+        let ancestry = journal.ancestry(entry.no, size)?.ok_or(PointError::Ancestry)?;
+        Ok(Self { genesis: entry.genesis.clone(), packages, checkpoint, ancestry, last_receipt, edge })
     }
 
     /// Holds everything against the signature of the ledger's attester. The genesis record itself is what the caller
@@ -120,6 +126,8 @@ impl RestorePoint {
         {
             return Err(PointError::Claim);
         }
+        let start = ContinuityRoot::start(claim.ledger);
+        self.ancestry.verify(start, self.checkpoint.record.previous).map_err(|_| PointError::Ancestry)?;
         let receipt: Receipt = decode_canonical(&self.last_receipt).map_err(|_| PointError::Receipt)?;
         let is_last = receipt.seq + 1 == claim.size
             && receipt.next_state == claim.snapshot.state_root
@@ -172,7 +180,13 @@ pub fn take_over(
     for package in &point.packages {
         journal.put_package(package)?;
     }
-    Ok(journal.put_ledger_at(&point.genesis, &point.base(), head.state(), &point.checkpoint, chunks)?)
+    Ok(journal.put_ledger_at(
+        &point.genesis,
+        &point.base(),
+        head.state(),
+        (&point.checkpoint, &point.ancestry),
+        chunks,
+    )?)
 }
 
 /// The last tile of each level of the log of `size` receipts.

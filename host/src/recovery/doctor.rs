@@ -10,6 +10,7 @@
 //! | receipt | doing the step again, or the one byte whose change gives the leaf hash that others name |
 //! | step record | doing the step again, or the one byte that gives the digests in the receipt |
 //! | input, genesis record, what carries its own digest | the one byte that gives the digest |
+//! | a row that overlaps the one before it | its steps are the same as those there |
 //! | lengths of a row | the one byte for which the steps of the row decode and fit their receipts |
 //! | log tile, stored state, its count, checkpoint record, chunk | they follow from receipts and step records |
 //! | attestation, checkpoint note | the same key signs the same bytes again, if it is this node's |
@@ -91,6 +92,10 @@ pub enum Subject {
     Rewind(u32),
     /// Where the ledger begins on this node.
     Base,
+    /// What the checkpoint over so many receipts came after.
+    Ancestry(u64),
+    /// The row of steps that begins with this one, within the row before it.
+    Overlap(u64),
     /// Steps that cannot be looked at, from this one on.
     Steps(u64),
     /// An attestation or log tile over receipts that are not there.
@@ -197,6 +202,8 @@ impl fmt::Display for Subject {
             Self::Plan => f.write_str("running plan"),
             Self::Rewind(no) => write!(f, "rewind {no}"),
             Self::Base => f.write_str("beginning of the ledger on this node"),
+            Self::Ancestry(size) => write!(f, "ancestry of the checkpoint over {size} receipts"),
+            Self::Overlap(first) => write!(f, "row of steps from {first} on, which overlaps the row before it"),
             Self::Steps(seq) => write!(f, "steps from {seq} on"),
             Self::Stray(seq) => write!(f, "record over receipt {seq}, which is not there"),
         }

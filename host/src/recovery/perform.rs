@@ -1,14 +1,18 @@
 //! Carrying out a plan, step by step, so that a crash at any moment can be resumed.
 //!
-//! The plan is in the journal before its first step is done, and each step is written down after it is. What a crash
-//! leaves is a plan and the step that may have been half done: [`resume`] does it again.
+//! The state that a plan leads to is made before anything is written: a plan that is begun has what it takes. The plan is
+//! in the journal before its first step is done, and each step is written down after it is. What a crash leaves is a plan and the step that may have been half done: [`resume`] does it again.
 
 use super::{Module, Plan, PlanStep, RecoveryError, Site, host, replay_reconstruction, ways};
 use crate::{
     checkpoints::retention,
-    journal::{Case, CaseKind, CaseNo, JournalError, Quarantined, QuarantinedKind, RecordKind, Rewind, RunningPlan},
+    journal::{
+        Case, CaseKind, CaseNo, Group, JournalError, Quarantined, QuarantinedKind, RecordKind, Rewind, RunningPlan,
+    },
+    keys,
 };
 use reprise_abi::{decode_canonical, encode};
+use reprise_receipts::{AttestationBody, StateTrie};
 use std::ops::Range;
 
 /// Steps that go into quarantine in one transaction.
@@ -62,9 +66,10 @@ pub fn carry_out(site: &Site<'_>, plan: &Plan, watch: &mut dyn Watch) -> Result<
     if site.journal.running_plan(site.entry.no)?.is_some() {
         return Err(RecoveryError::Unfinished);
     }
+    let ready = ready(site, plan)?;
     let running = RunningPlan { plan: encode(plan), next: 0, begun_ms: plan.made_ms };
     site.journal.put_running_plan(site.entry.no, &running)?;
-    go_on(site, running, plan, watch)
+    go_on(site, running, plan, ready, watch)
 }
 
 /// Goes on with the plan that was begun and is not done. Gives it, if there is one.
@@ -75,15 +80,32 @@ pub fn resume(site: &Site<'_>, watch: &mut dyn Watch) -> Result<Option<Plan>, Re
     let Some(running) = site.journal.running_plan(site.entry.no)? else { return Ok(None) };
     let plan: Plan = decode_canonical(&running.plan)?;
     tracing::warn!(ledger = %site.entry.id, step = running.next, "going on with a {} that was begun", plan.module.name());
-    go_on(site, running, &plan, watch)?;
+    go_on(site, running, &plan, None, watch)?;
     Ok(Some(plan))
 }
 
-fn go_on(site: &Site<'_>, mut running: RunningPlan, plan: &Plan, watch: &mut dyn Watch) -> Result<(), RecoveryError> {
+/// The state that the plan stores, made and held against its root.
+fn ready(site: &Site<'_>, plan: &Plan) -> Result<Option<StateTrie>, RecoveryError> {
+    let stored = plan.steps.iter().find_map(|step| match step {
+        PlanStep::Cut { size, state_root, way } | PlanStep::StoreState { size, state_root, way } => {
+            Some((*way, *size, *state_root))
+        }
+        _ => None,
+    });
+    stored.map(|(way, size, root)| ways::state_by(site, way, size, root)).transpose()
+}
+
+fn go_on(
+    site: &Site<'_>,
+    mut running: RunningPlan,
+    plan: &Plan,
+    mut ready: Option<StateTrie>,
+    watch: &mut dyn Watch,
+) -> Result<(), RecoveryError> {
     let done = usize::try_from(running.next).unwrap_or(usize::MAX);
     for (index, step) in plan.steps.iter().enumerate().skip(done) {
         watch.at(Moment::Before(index), step)?;
-        perform(site, plan, step, &mut || watch.at(Moment::During(index), step))?;
+        perform(site, plan, step, &mut ready, &mut || watch.at(Moment::During(index), step))?;
         watch.at(Moment::After(index), step)?;
         running.next += 1;
         site.journal.put_running_plan(site.entry.no, &running)?;
@@ -96,6 +118,7 @@ fn perform(
     site: &Site<'_>,
     plan: &Plan,
     step: &PlanStep,
+    ready: &mut Option<StateTrie>,
     during: &mut dyn FnMut() -> Result<(), Stop>,
 ) -> Result<(), RecoveryError> {
     let (journal, no) = (site.journal, site.entry.no);
@@ -106,8 +129,9 @@ fn perform(
             quarantine(site, *case, *from..*to, during)
         }
         PlanStep::RecordRewind { .. } => Ok(journal.put_rewind(no, &rewind(plan, step))?),
-        PlanStep::Cut { size, state_root, way } => {
-            let state = ways::state_by(site, *way, *size, *state_root)?;
+        PlanStep::Cut { size, state_root, way } | PlanStep::StoreState { size, state_root, way } => {
+            let made = ready.take().map(Ok).unwrap_or_else(|| ways::state_by(site, *way, *size, *state_root));
+            let state = made?;
             during()?;
             Ok(journal.cut(no, *size, &state)?)
         }
@@ -119,16 +143,15 @@ fn perform(
             }
             Ok(())
         }
-        PlanStep::StoreState { size, state_root, way } => {
-            let state = ways::state_by(site, *way, *size, *state_root)?;
-            during()?;
-            Ok(journal.cut(no, *size, &state)?)
-        }
         PlanStep::Rebuild { case, size, log_root } => {
             let case = (*case, Case::new(CaseKind::Damaged, &plan.reason, plan.made_ms, 0..*size));
             replay_reconstruction::rebuild(site, case, *size, *log_root, during)
         }
         PlanStep::Check { size, state_root } => check(site, *size, *state_root),
+        PlanStep::Attest { size } => {
+            during()?;
+            attest(site, *size)
+        }
     }
 }
 
@@ -186,4 +209,19 @@ fn check(site: &Site<'_>, size: u64, expected: reprise_receipts::StateRoot) -> R
         return Ok(());
     }
     Err(RecoveryError::OtherState { way: start.way, size, expected, found })
+}
+
+/// Signs the last receipt, unless it is signed or this node is not the one to do it.
+fn attest(site: &Site<'_>, size: u64) -> Result<(), RecoveryError> {
+    let path = site.dir.join("keys/attester.key");
+    if !path.exists() {
+        return Ok(());
+    }
+    let key = keys::read_signing(&path)?;
+    let (open, _) = host::start(site.journal, site.entry)?;
+    let leaf = open.tail.last_leaf().filter(|_| open.attested < size && open.tail.size() == size);
+    let Some(leaf) = leaf.filter(|_| key.public() == site.entry.genesis.attester) else { return Ok(()) };
+    let body = AttestationBody { ledger: site.entry.id, seq: size - 1, leaf, log_root: open.tail.root() };
+    let attestation = body.sign(&key);
+    Ok(site.journal.commit(site.entry.no, &Group { attestation: Some(&attestation), ..Group::default() })?)
 }

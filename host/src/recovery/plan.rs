@@ -118,6 +118,12 @@ pub enum PlanStep {
         /// The state after them.
         state_root: StateRoot,
     },
+    /// Sign the last receipt, if no attestation is over it and this node's key is the ledger's attester: what is left of
+    /// a ledger that was cut between two attestations is covered again.
+    Attest {
+        /// Receipts.
+        size: u64,
+    },
 }
 
 impl Canonical for Plan {
@@ -189,6 +195,9 @@ impl fmt::Display for PlanStep {
             ),
             Self::Check { size, state_root } => {
                 write!(f, "open the ledger: {size} receipts, state {state_root}")
+            }
+            Self::Attest { size } => {
+                write!(f, "sign receipt {}, if it is this node's to sign and was not yet", size.saturating_sub(1))
             }
         }
     }

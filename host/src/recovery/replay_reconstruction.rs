@@ -2,10 +2,11 @@
 //!
 //! Receipts, step records, log and state are pure functions of the inputs. So they are computed anew and compared with
 //! what is stored: [`survey`] names the first step that differs. Whether the stored or the new one is right is decided
-//! by signatures, not by this machine: only when the rebuilt log has the roots that the attestations name is anything
-//! replaced. When it has not, the execution here is what differs, and nothing is written.
+//! by signatures, not by this machine: only when the rebuilt log has the roots that the attestations name, and reaches
+//! behind every step that differs, is anything replaced. Otherwise nothing is written. A ledger that begins with a
+//! checkpoint on this node is done again from there.
 
-use super::{Module, Plan, PlanStep, RecoveryError, Site, Stop, rollback::bounded};
+use super::{Module, Origin, Plan, PlanStep, RecoveryError, Site, Stop, rollback::bounded};
 use crate::{
     engine::{HostFault, on_engine_thread},
     journal::{
@@ -18,7 +19,7 @@ use crate::{
 use reprise_abi::{Input, decode_canonical};
 use reprise_receipts::{
     Attestation, Divergence, Head, LogRoot, Receipt, Sealed, StateRoot, StateTrie,
-    log::{LogTail, TileSource},
+    log::{LogTail, TileSource, TileWrite},
     verdict::Claim,
 };
 use std::collections::BTreeMap;
@@ -35,8 +36,12 @@ pub struct Survey {
     pub state_root: StateRoot,
     /// Root of the log of them.
     pub log_root: LogRoot,
+    /// First step that was done again.
+    pub from: u64,
     /// Stored steps that differ.
     pub differing: u64,
+    /// The last of those.
+    pub last: Option<u64>,
     /// The first of those.
     pub first: Option<Divergence>,
     /// Receipts that an attestation proves.
@@ -48,18 +53,20 @@ pub struct Survey {
 /// # Errors
 /// [`RecoveryError`]: an input is damaged, a step cannot be executed, or attested receipts are contradicted.
 pub fn survey(site: &Site<'_>) -> Result<Survey, RecoveryError> {
-    let (journal, entry, engine, runner) = (site.journal.clone(), site.entry.clone(), site.engine, site.runner());
+    let (journal, entry) = (site.journal.clone(), site.entry.clone());
+    let mut again = Again::new(site)?;
     on_engine(move || {
         let reader = journal.read(entry.no)?;
         let size = reader.size()?;
         let attested = attested_roots(&journal, &entry)?;
-        let mut again = Again::new(&entry, runner, engine);
-        let (mut differing, mut first, mut proven) = (0, None, 0);
-        for step in reader.steps(0..size)? {
+        let from = again.head.next_seq();
+        let (mut differing, mut first, mut last, mut proven) = (0, None, None, from);
+        for step in reader.steps(from..size)? {
             let step = step?.map_err(|missing| JournalError::damaged(RecordKind::Steps, "of the ledger", missing))?;
             let sealed = again.step(&step)?;
             if let Some(divergence) = difference(&step, &sealed) {
                 differing += 1;
+                last = Some(step.seq());
                 first.get_or_insert(divergence);
             }
             if let Some(root) = attested.get(&(step.seq() + 1)) {
@@ -71,7 +78,7 @@ pub fn survey(site: &Site<'_>) -> Result<Survey, RecoveryError> {
             }
         }
         let (state_root, log_root) = (again.head.state_root(), again.tail.root());
-        Ok(Survey { size, state_root, log_root, differing, first, proven })
+        Ok(Survey { size, state_root, log_root, from, differing, last, first, proven })
     })
 }
 
@@ -80,17 +87,18 @@ pub fn survey(site: &Site<'_>) -> Result<Survey, RecoveryError> {
 /// # Errors
 /// [`RecoveryError::Unproven`]: no attestation covers the step that differs.
 pub fn plan(site: &Site<'_>, survey: &Survey, reason: &str, now_ms: u64) -> Result<Plan, RecoveryError> {
-    if survey.first.as_ref().is_some_and(|first| first.seq >= survey.proven) {
-        return Err(RecoveryError::Unproven);
+    let Survey { size, state_root, log_root, proven, .. } = *survey;
+    if let Some(seq) = survey.last.filter(|last| *last >= proven) {
+        return Err(RecoveryError::Unproven { seq, proven });
     }
-    let Survey { size, state_root, log_root, .. } = *survey;
     let case = site.journal.next_case(site.entry.no)?;
     let steps = vec![PlanStep::Rebuild { case, size, log_root }, PlanStep::Check { size, state_root }];
     let reason = bounded(reason);
     Ok(Plan { ledger: site.entry.id, module: Module::ReplayReconstruction, reason, made_ms: now_ms, steps })
 }
 
-/// Does every input again, and stores what came out where it differs, the state in any case.
+/// Does every input again, and stores what came out where it differs, the state in any case. Nothing is written before
+/// the log was found to have its root: where more differs than is kept in memory, inputs are done twice.
 pub(super) fn rebuild(
     site: &Site<'_>,
     case: (CaseNo, Case),
@@ -98,36 +106,62 @@ pub(super) fn rebuild(
     log_root: LogRoot,
     during: &mut dyn FnMut() -> Result<(), Stop>,
 ) -> Result<(), RecoveryError> {
-    let (journal, entry, engine, runner) = (site.journal.clone(), site.entry.clone(), site.engine, site.runner());
-    let state = on_engine(move || {
-        let reader = journal.read(entry.no)?;
-        let mut again = Again::new(&entry, runner, engine);
-        let mut batch = Vec::new();
-        for step in reader.steps(0..size)? {
-            let step = step?.map_err(|missing| JournalError::damaged(RecordKind::Steps, "of the ledger", missing))?;
-            let sealed = again.step(&step)?;
-            if difference(&step, &sealed).is_some() {
-                batch.push((step, sealed));
-            }
-            if batch.len() >= BATCH_STEPS {
-                replace(&journal, entry.no, &case, std::mem::take(&mut batch))?;
-            }
-        }
-        replace(&journal, entry.no, &case, batch)?;
-        let tiles = again.tail.take_complete_tiles();
-        let differs = |tile: &&reprise_receipts::log::TileWrite| {
-            reader.tile(tile.level, tile.index).is_none_or(|stored| stored != tile.hashes)
-        };
-        let tiles: Vec<_> = tiles.iter().filter(differs).cloned().collect();
-        journal.mend_tiles(entry.no, &tiles)?;
-        if again.tail.root() != log_root {
-            let other = other_root(size.saturating_sub(1), log_root, again.tail.root());
-            return Err(RecoveryError::Divergent(Box::new(other)));
-        }
-        Ok(std::mem::take(again.head.lend_state()))
-    })?;
+    let rebuilt = Rebuilt::of(site, size, log_root, None)?;
     during()?;
-    Ok(site.journal.cut(site.entry.no, size, &state)?)
+    if rebuilt.is_complete {
+        replace(site.journal, site.entry.no, &case, rebuilt.differing)?;
+    } else {
+        Rebuilt::of(site, size, log_root, Some(case))?;
+    }
+    site.journal.mend_tiles(site.entry.no, &rebuilt.tiles)?;
+    Ok(site.journal.cut(site.entry.no, size, &rebuilt.state)?)
+}
+
+/// What doing every input again gave.
+struct Rebuilt {
+    /// Steps that differ, as far as they fit a batch.
+    differing: Vec<(StoredStep, Sealed)>,
+    is_complete: bool,
+    /// Complete tiles of the log that differ.
+    tiles: Vec<TileWrite>,
+    state: StateTrie,
+}
+
+impl Rebuilt {
+    /// Does every input again and compares. With a case, what differs goes there and is replaced.
+    fn of(site: &Site<'_>, size: u64, log_root: LogRoot, case: Option<(CaseNo, Case)>) -> Result<Self, RecoveryError> {
+        let (journal, no) = (site.journal.clone(), site.entry.no);
+        let mut again = Again::new(site)?;
+        on_engine(move || {
+            let reader = journal.read(no)?;
+            let (mut differing, mut is_complete) = (Vec::new(), true);
+            for step in reader.steps(again.head.next_seq()..size)? {
+                let step =
+                    step?.map_err(|missing| JournalError::damaged(RecordKind::Steps, "of the ledger", missing))?;
+                let sealed = again.step(&step)?;
+                let differs = difference(&step, &sealed).is_some();
+                match &case {
+                    _ if !differs => {}
+                    _ if differing.len() < BATCH_STEPS => differing.push((step, sealed)),
+                    None => is_complete = false,
+                    Some(case) => {
+                        replace(&journal, no, case, std::mem::take(&mut differing))?;
+                        differing.push((step, sealed));
+                    }
+                }
+            }
+            if again.tail.root() != log_root {
+                let other = other_root(size.saturating_sub(1), log_root, again.tail.root());
+                return Err(RecoveryError::Divergent(Box::new(other)));
+            }
+            if let Some(case) = &case {
+                replace(&journal, no, case, std::mem::take(&mut differing))?;
+            }
+            let mut tiles = again.tail.take_complete_tiles();
+            tiles.retain(|tile| reader.tile(tile.level, tile.index).is_none_or(|stored| stored != tile.hashes));
+            Ok(Self { differing, is_complete, tiles, state: std::mem::take(again.head.lend_state()) })
+        })
+    }
 }
 
 /// Builds a ledger out of nothing but its inputs, in a journal where it has no receipts yet. Gives its right edge.
@@ -161,7 +195,7 @@ pub fn from_inputs(
     Ok((std::mem::take(head.lend_state()), tail))
 }
 
-/// Everything again, from the first input on.
+/// Everything again, from the first input on that is here.
 struct Again {
     head: Head,
     tail: LogTail,
@@ -170,8 +204,10 @@ struct Again {
 }
 
 impl Again {
-    fn new(entry: &LedgerEntry, runner: Runner, engine: EngineChoice) -> Self {
-        Self { head: Head::genesis(entry.genesis.clone()), tail: LogTail::new(), runner, engine }
+    fn new(site: &Site<'_>) -> Result<Self, RecoveryError> {
+        let origin = Origin::find(site)?;
+        let (head, tail) = (origin.head(site.entry.genesis.clone()), origin.tail);
+        Ok(Self { head, tail, runner: site.runner(), engine: site.engine })
     }
 
     fn step(&mut self, stored: &StoredStep) -> Result<Sealed, RecoveryError> {

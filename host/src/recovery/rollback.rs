@@ -74,23 +74,32 @@ pub fn plan(site: &Site<'_>, options: &Options) -> Result<Rollback, RecoveryErro
     if size >= old_size {
         return Err(RecoveryError::Beyond { size: old_size, wanted: size });
     }
+    if let Some(first) = reader.base().map(|base| base.size).filter(|first| size < *first) {
+        return Err(RecoveryError::BeforeOrigin { first });
+    }
     let attested = attested_end(site, &reader, size)?;
     if let (Some(end), false) = (attested, options.attested) {
         return Err(RecoveryError::Attested { attested: end - 1 });
     }
     let ways = ways::ways(site.journal, site.entry, &reader, size)?;
-    let way = options.way.unwrap_or(ways[0].0);
     let state_root = ways::root_after(site, &reader, size)?;
+    let way = match options.way {
+        Some(way) => way,
+        None => ways::cheapest_state(site, size, state_root)?.0,
+    };
     let case = site.journal.next_case(site.entry.no)?;
     let last = reader.receipt(old_size - 1)?.ok_or(RecoveryError::NoReceipt(old_size - 1))?;
     let old_log_root = checkpoints::log_root_at(&reader, old_size)?;
-    let steps = vec![
+    let mut steps = vec![
         PlanStep::Quarantine { case, from: size, to: old_size },
         PlanStep::RecordRewind { case, size, old_size, old_leaf: LeafHash::of(&last), old_log_root, attested },
         PlanStep::Cut { size, state_root, way },
         PlanStep::RemoveCheckpoints { size },
         PlanStep::Check { size, state_root },
     ];
+    if size > 0 {
+        steps.push(PlanStep::Attest { size });
+    }
     let reason = bounded(&options.reason);
     let plan = Plan { ledger: site.entry.id, module: Module::Rollback, reason, made_ms: options.now_ms, steps };
     Ok(Rollback { plan, ways, attested, effects: effects(&reader, size..old_size)? })

@@ -1,6 +1,6 @@
 //! The ways to the state after some receipts, and what each costs.
 
-use super::{RecoveryError, Site, Way};
+use super::{Origin, RecoveryError, Site, Way};
 use crate::{
     checkpoints::{self, CheckpointError},
     journal::{Journal, JournalError, LedgerEntry, LedgerReader, RecordKind, StoredCheckpoint},
@@ -31,6 +31,21 @@ pub fn state_by(site: &Site<'_>, way: Way, size: u64, expected: StateRoot) -> Re
         }
         _ => state_by_records(site.journal, site.entry, way, size, expected),
     }
+}
+
+/// The state after `size` receipts by the cheapest way that leads to `expected` without executing anything.
+///
+/// # Errors
+/// [`RecoveryError`]: no way does; why the cheapest one does not.
+pub fn cheapest_state(site: &Site<'_>, size: u64, expected: StateRoot) -> Result<(Way, StateTrie), RecoveryError> {
+    let mut failed = None;
+    for (way, _) in ways(site.journal, site.entry, &site.journal.read(site.entry.no)?, size)? {
+        match state_by(site, way, size, expected) {
+            Ok(state) => return Ok((way, state)),
+            Err(error) => drop(failed.get_or_insert(error)),
+        }
+    }
+    Err(failed.unwrap_or(RecoveryError::NoWay { size }))
 }
 
 /// [`state_by`], without executing anything.
@@ -83,7 +98,10 @@ pub(super) fn ways(
     // A ledger that begins with a checkpoint here has no diffs before it.
     let mut ways: Vec<_> = reader.base().is_none().then(|| (Way::Diffs, steps_cost(size, 0))).into_iter().collect();
     let checkpoints = journal.checkpoints(entry.no).unwrap_or_default();
-    let usable = |checkpoint: &&StoredCheckpoint| checkpoint.restorable && checkpoint.record.claim.size <= size;
+    let begin = reader.base().map_or(0, |base| base.size);
+    let usable = |checkpoint: &&StoredCheckpoint| {
+        checkpoint.restorable && (begin..=size).contains(&checkpoint.record.claim.size)
+    };
     let newest = checkpoints.iter().rfind(usable);
     if let Some(claim) = newest.map(|checkpoint| &checkpoint.record.claim) {
         let way = Way::Snapshot { size: claim.size };
@@ -173,10 +191,11 @@ fn for_each_diff(
 }
 
 fn from_inputs(site: &Site<'_>, size: u64) -> Result<(StateTrie, StateRoot), RecoveryError> {
-    let (reader, genesis, mut runner) = (site.journal.read(site.entry.no)?, site.entry.genesis.clone(), site.runner());
+    let (reader, mut runner) = (site.journal.read(site.entry.no)?, site.runner());
+    let origin = Origin::find(site)?;
+    let mut head = origin.head(site.entry.genesis.clone());
     let replay = move || {
-        let mut head = Head::genesis(genesis);
-        for step in reader.steps(0..size)? {
+        for step in reader.steps(origin.size..size)? {
             let step = step?.map_err(|missing| JournalError::damaged(RecordKind::Steps, "of the ledger", missing))?;
             let damaged = |error: String| JournalError::damaged(RecordKind::Input, step.seq(), error);
             let input: Input = decode_canonical(step.input()).map_err(|error| damaged(error.to_string()))?;

@@ -5,7 +5,7 @@ use super::{
     played::{Cause, EffectTrail, Ended, Fired, Moment, Played, Status, shown_answer, shown_effect},
 };
 use crate::effects::json::{self, Mismatch, mismatch, name_matches};
-use reprise_abi::Outcome;
+use reprise_abi::{Event, Outcome};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, fmt};
 
@@ -45,7 +45,7 @@ pub fn difference(scenario: &Scenario, played: &Played) -> Option<Difference> {
     played
         .moments
         .iter()
-        .find_map(|moment| moment_difference(scenario, moment))
+        .find_map(|moment| moment_difference(scenario, played, moment))
         .or_else(|| halt_difference(expect, played))
         .or_else(|| counts_difference(expect, played))
         .or_else(|| list_difference("expect.effects", expect.effects.as_ref(), &played.effects, EffectTrail::shown))
@@ -55,7 +55,7 @@ pub fn difference(scenario: &Scenario, played: &Played) -> Option<Difference> {
         .or_else(|| figures_difference(expect, played))
 }
 
-fn moment_difference(scenario: &Scenario, moment: &Moment) -> Option<Difference> {
+fn moment_difference(scenario: &Scenario, played: &Played, moment: &Moment) -> Option<Difference> {
     let Moment::Input { at_ms, cause, event, ended } = moment else { return None };
     let seq = match ended {
         Ended::Step(step) => format!(", sequence number {}", step.sealed.receipt.seq),
@@ -75,8 +75,34 @@ fn moment_difference(scenario: &Scenario, moment: &Moment) -> Option<Difference>
             let duplicate = StepExpect { outcome: Some(ExpectedOutcome::Duplicate), ..StepExpect::default() };
             step_difference(&at("repeated event"), &duplicate, ended)
         }
-        Cause::World | Cause::Answer | Cause::Due => None,
+        Cause::World | Cause::Answer | Cause::Due if excepted(&scenario.expect, played, event, ended) => None,
+        Cause::World | Cause::Answer | Cause::Due => {
+            let accepted = StepExpect { outcome: Some(ACCEPTED), ..StepExpect::default() };
+            step_difference(&at(&format!("what the file does not send, `{}`", event.id)), &accepted, ended)
+        }
     }
+}
+
+/// What nobody wrote an expectation beside may end in another way than accepted where the file says so, or where it
+/// says that the ledger halts: in the step that halts it, and after that.
+fn excepted(expect: &Expect, played: &Played, event: &Event, ended: &Ended) -> bool {
+    let halts = expect.halted.is_some()
+        && played.halt.is_some_and(|halt| match ended {
+            Ended::Step(step) => step.sealed.receipt.seq == halt.seq,
+            Ended::Duplicate { .. } => false,
+            Ended::Refused { .. } => true,
+        });
+    let code = match ended {
+        Ended::Step(step) => Some(step.sealed.receipt.code),
+        _ => None,
+    };
+    halts
+        || expect.not_accepted.iter().any(|exception| {
+            exception.outcome == ended.outcome()
+                && exception.kind.as_ref().is_none_or(|kind| *kind == event.kind)
+                && exception.id.as_ref().is_none_or(|id| name_matches(id, &event.id))
+                && exception.code.is_none_or(|expected| code == Some(expected))
+        })
 }
 
 const ACCEPTED: ExpectedOutcome = ExpectedOutcome::Class(reprise_abi::OutcomeClass::Accepted);

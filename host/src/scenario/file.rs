@@ -124,9 +124,27 @@ pub struct Expect {
     /// What must have happened in time.
     #[serde(default)]
     pub deadlines: Vec<Deadline>,
+    /// Timers, expiries, results and events of the outside world that may end in another way than accepted. Any other
+    /// that does is a difference.
+    #[serde(default)]
+    pub not_accepted: Vec<Exception>,
     /// The step that halts the ledger; it must not be halted when absent or `false`.
     #[serde(default, deserialize_with = "halted")]
     pub halted: Option<Halted>,
+}
+
+/// What may end in another way than accepted, though the file does not send it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exception {
+    /// How it may end.
+    pub outcome: ExpectedOutcome,
+    /// Only with this code.
+    pub code: Option<u32>,
+    /// Only inputs of this kind.
+    pub kind: Option<String>,
+    /// Only inputs of this id, or of one that begins with what stands before the `*`.
+    pub id: Option<String>,
 }
 
 /// Something that must have happened by a time.

@@ -2,10 +2,10 @@
 
 use crate::{
     journal::{Group, Journal, JournalError, LedgerEntry},
-    node::open_ledger,
+    node::{Node, NodeError, open_ledger},
 };
 use reprise_receipts::{AttestationBody, Genesis, Head, Sealed, SigningKey, log::LogTail};
-use std::io;
+use std::{io, sync::Arc};
 use tempfile::TempDir;
 
 /// Why a step could not be kept.
@@ -17,12 +17,16 @@ pub enum KeepError {
     /// The journal refuses.
     #[error("journal: {0}")]
     Journal(#[from] JournalError),
+    /// The node's keys cannot be used.
+    #[error(transparent)]
+    Node(#[from] NodeError),
 }
 
-/// A journal in a directory of its own.
+/// A journal in a directory of its own, or a node's.
 pub(super) struct Keep {
-    dir: TempDir,
-    journal: Option<Journal>,
+    /// Of its own.
+    dir: Option<TempDir>,
+    journal: Option<Arc<Journal>>,
     entry: LedgerEntry,
     tail: LogTail,
     attester: SigningKey,
@@ -33,7 +37,13 @@ impl Keep {
         let dir = tempfile::tempdir()?;
         let journal = Journal::create(&dir.path().join("journal.redb"))?;
         let entry = journal.put_ledger(genesis)?;
-        Ok(Self { dir, journal: Some(journal), entry, tail: LogTail::new(), attester })
+        Ok(Self { dir: Some(dir), journal: Some(Arc::new(journal)), entry, tail: LogTail::new(), attester })
+    }
+
+    /// Keeps the steps of a new ledger where its node keeps them.
+    pub(super) fn on(node: &Node, entry: &LedgerEntry) -> Result<Self, KeepError> {
+        let (journal, tail) = (node.journal().clone(), LogTail::new());
+        Ok(Self { dir: None, journal: Some(journal), entry: entry.clone(), tail, attester: node.attester()? })
     }
 
     /// Makes a step durable, with its attestation.
@@ -47,12 +57,15 @@ impl Keep {
         Ok(journal.commit(self.entry.no, &group)?)
     }
 
-    /// Drops the journal as it is, opens it again, and gives the head that it leads to.
+    /// Drops the journal as it is, opens it again, and gives the head that it leads to. A node's journal is used by
+    /// others: there only the ledger is opened again.
     pub(super) fn crash(&mut self) -> Result<Head, KeepError> {
-        self.journal = None;
-        let journal = Journal::open(&self.dir.path().join("journal.redb"))?;
-        let open = open_ledger(&journal, &self.entry)?;
-        self.journal = Some(journal);
+        if let Some(dir) = &self.dir {
+            self.journal = None;
+            self.journal = Some(Arc::new(Journal::open(&dir.path().join("journal.redb"))?));
+        }
+        let journal = self.journal.as_ref().expect("it was just opened");
+        let open = open_ledger(journal, &self.entry)?;
         self.tail = open.tail;
         Ok(open.head)
     }

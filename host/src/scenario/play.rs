@@ -13,6 +13,8 @@ use super::{
 use crate::{
     effects::{Coming, Pump, Simulated, json},
     engine::{EngineProfile, HostFault, ViewError},
+    journal::LedgerEntry,
+    node::Node,
     orderer::{LocalOrderer, Ordered, Orderer, Origin, Proposal, TimeSource},
     runner::{RunError, Runner},
 };
@@ -70,10 +72,31 @@ pub(super) fn play(stage: &mut Stage, scenario: &Scenario) -> Result<Played, Pla
     let genesis = genesis(scenario, stage, &attester);
     let script = script::unfold(scenario)?;
     let crashes = script.iter().any(|cue| cue.what == What::Crash);
+    let keep = if crashes { Some(Keep::new(&genesis, attester)?) } else { None };
+    play_script(stage, scenario, script, genesis, keep)
+}
+
+pub(super) fn play_on(
+    stage: &mut Stage,
+    scenario: &Scenario,
+    node: &Node,
+    entry: &LedgerEntry,
+) -> Result<Played, PlayError> {
+    let keep = Keep::on(node, entry)?;
+    play_script(stage, scenario, script::unfold(scenario)?, entry.genesis.clone(), Some(keep))
+}
+
+fn play_script(
+    stage: &mut Stage,
+    scenario: &Scenario,
+    script: VecDeque<Cue>,
+    genesis: Genesis,
+    keep: Option<Keep>,
+) -> Result<Played, PlayError> {
     let last_ms = script.back().map_or(0, |cue| cue.at_ms);
     let mut play = Play {
         runner: &mut stage.runner,
-        keep: if crashes { Some(Keep::new(&genesis, attester)?) } else { None },
+        keep,
         head: Head::genesis(genesis),
         orderer: LocalOrderer::new(TimeSource::Event),
         pump: Pump::new(Simulated::new(scenario.world.clone(), script::windows(scenario))),

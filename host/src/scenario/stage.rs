@@ -3,7 +3,8 @@
 use super::{file::Scenario, play, play::PlayError, played::Played};
 use crate::{
     engine::{BackEnd, Executor, HostFault, NativeExecutor, WasmExecutor},
-    node::{EngineChoice, native_policies, native_policy},
+    journal::LedgerEntry,
+    node::{EngineChoice, Node, native_policies, native_policy},
     runner::{ExecutorSource, Loaded, RunError, Runner},
 };
 use reprise_abi::Description;
@@ -49,6 +50,12 @@ pub enum StageError {
         /// Name of the policy.
         policy: String,
     },
+    /// A list of the policy's description has a repeat or is out of order, and so has no encoding.
+    #[error("the policy's description: `{list}` must ascend, without repeats")]
+    NotAscending {
+        /// Which list.
+        list: &'static str,
+    },
     /// The engine cannot take the component.
     #[error("engine: {0}")]
     Host(#[from] HostFault),
@@ -88,12 +95,18 @@ impl Stage {
     }
 
     /// A stage for a native policy that is not one of this program's: for an author's own tests.
-    #[must_use]
-    pub fn native(policy: NativePolicy) -> Self {
-        let manifest = manifest((policy.describe)());
+    ///
+    /// # Errors
+    /// [`StageError::NotAscending`]: a list of its description.
+    pub fn native(policy: NativePolicy) -> Result<Self, StageError> {
+        let description = (policy.describe)();
+        if let Some(list) = not_ascending(&description) {
+            return Err(StageError::NotAscending { list });
+        }
+        let manifest = manifest(description);
         let package = manifest.digest();
         let executor = Box::new(NativeExecutor::new(policy));
-        Self { runner: Runner::new(Box::new(Once(Some(Loaded { executor, manifest })))), package }
+        Ok(Self { runner: Runner::new(Box::new(Once(Some(Loaded { executor, manifest })))), package })
     }
 
     /// Plays a scenario.
@@ -103,6 +116,14 @@ impl Stage {
     /// [`difference`](super::difference)'s business.
     pub fn play(&mut self, scenario: &Scenario) -> Result<Played, PlayError> {
         play::play(self, scenario)
+    }
+
+    /// Plays a scenario on a new ledger of a node. The ledger's package is the stage's.
+    ///
+    /// # Errors
+    /// [`PlayError`], as for [`Self::play`]; also when the node's keys cannot be used.
+    pub fn play_on(&mut self, scenario: &Scenario, node: &Node, entry: &LedgerEntry) -> Result<Played, PlayError> {
+        play::play_on(self, scenario, node, entry)
     }
 }
 
@@ -130,6 +151,20 @@ fn native_manifest(policy: &str) -> Result<Manifest, StageError> {
     let mut known = native_policies().into_iter().map(|policy| (policy.describe)());
     let named = known.find(|description: &Description| description.name == policy);
     named.map(manifest).ok_or_else(|| StageError::NoNative { policy: policy.to_owned() })
+}
+
+/// The first list of a description that does not ascend.
+fn not_ascending(description: &Description) -> Option<&'static str> {
+    fn ascends<T: PartialOrd>(items: impl Iterator<Item = T>) -> bool {
+        items.is_sorted_by(|a, b| a < b)
+    }
+    let lists = [
+        ("input_kinds", ascends(description.input_kinds.iter())),
+        ("views", ascends(description.views.iter())),
+        ("rejections", ascends(description.rejections.iter().map(|rejection| rejection.code))),
+        ("governed", ascends(description.governed.iter().map(|rule| &rule.name))),
+    ];
+    lists.into_iter().find(|(_, ascends)| !ascends).map(|(list, _)| list)
 }
 
 /// The manifest of a package without a component.

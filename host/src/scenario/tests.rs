@@ -76,7 +76,7 @@ fn parse(members: Value) -> Scenario {
 }
 
 fn play(scenario: &Scenario) -> Played {
-    Stage::native(NativePolicy::of::<Puppet>()).play(scenario).unwrap()
+    Stage::native(NativePolicy::of::<Puppet>()).unwrap().play(scenario).unwrap()
 }
 
 /// Plays a scenario and holds it against its expectations: what differs first, or nothing.
@@ -279,6 +279,41 @@ fn a_broken_invariant_halts_and_the_rest_is_refused() {
     let mut expected = members;
     expected["expect"] = json!({ "halted": { "seq": 1, "class": "invariant violated" }, "timers": [] });
     check(expected, "");
+}
+
+#[test]
+fn what_the_file_does_not_send_must_be_accepted_or_excepted() {
+    let members = json!({
+        "world": [{ "then": "done", "events": [{ "after_ms": 5, "kind": "do", "data": { "reject": 7 } }] }],
+        "events": [{ "at_ms": 10, "kind": "do", "data": { "effects": [["k", "d", 99, null]] } }],
+        "until_ms": 50 });
+    let scenario = parse(members.clone());
+    let found = difference(&scenario, &play(&scenario)).expect("nobody expected it").to_string();
+    let at = "what the file does not send, `world-0` (do) at 15 ms, sequence number";
+    assert!(found.starts_with(at) && found.contains("rejected"), "{found}");
+    for (exception, excepted) in [
+        (json!({ "outcome": "rejected" }), true),
+        (json!({ "outcome": "rejected", "code": 7, "kind": "do", "id": "world-*" }), true),
+        (json!({ "outcome": "rejected", "code": 8 }), false),
+        (json!({ "outcome": "trapped" }), false),
+        (json!({ "outcome": "rejected", "id": "other" }), false),
+    ] {
+        let mut members = members.clone();
+        members["expect"] = json!({ "not_accepted": [exception] });
+        let scenario = parse(members);
+        assert_eq!(difference(&scenario, &play(&scenario)).is_none(), excepted, "{exception}");
+    }
+}
+
+#[test]
+fn a_list_that_does_not_ascend_is_named() {
+    let describe = || {
+        let mut description = Puppet::describe();
+        description.views.insert(0, "z".into());
+        description
+    };
+    let error = Stage::native(NativePolicy { describe, ..NativePolicy::of::<Puppet>() }).err().unwrap();
+    assert_eq!(error.to_string(), "the policy's description: `views` must ascend, without repeats");
 }
 
 #[test]

@@ -4,7 +4,6 @@ use super::{Found, diverges};
 use crate::journal::{JournalError, LedgerReader};
 use reprise_abi::decode_canonical;
 use reprise_receipts::{Attestation, LeafHash, PublicKey, Receipt, log::LogTail, verdict::Claim};
-use std::ops::Range;
 
 const HASHES_PER_TILE: u64 = 256;
 
@@ -93,17 +92,14 @@ fn is_stored(reader: &LedgerReader, seq: u64) -> Result<bool, JournalError> {
     Ok(seq / HASHES_PER_TILE < reader.size()? / HASHES_PER_TILE)
 }
 
-/// Every complete tile over a range that begins with the ledger is what its leaves make it.
+/// Every complete tile over a range is what its leaves make it, if the log before the range is known.
 pub(super) fn check_log(
     reader: &LedgerReader,
-    range: &Range<u64>,
+    log: Option<LogTail>,
     leaves: &[LeafHash],
 ) -> Result<Found<()>, JournalError> {
-    if range.start != 0 {
-        return Ok(Ok(()));
-    }
-    let mut tail = LogTail::default();
-    for (seq, leaf) in (0..).zip(leaves) {
+    let Some(mut tail) = log else { return Ok(Ok(())) };
+    for (seq, leaf) in (tail.size()..).zip(leaves) {
         tail.append(*leaf);
         for tile in tail.take_complete_tiles() {
             let stored = reader.stored_tile(tile.level, tile.index)?.unwrap_or_default();

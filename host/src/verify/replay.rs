@@ -9,20 +9,22 @@ use super::{Found, VerifyError, diverges, leaves::StoredLeaves};
 use crate::{
     journal::{JournalError, LedgerEntry, LedgerReader, StepIterator, StoredStep},
     node::EngineChoice,
+    recovery::Origin,
     runner::{RunError, Runner},
 };
 use reprise_abi::{Input, decode_canonical};
 use reprise_receipts::{
-    Executed, Head, LeafHash, Missing, Receipt, Sealed, StateTrie, StepRecord, Verdict,
+    Executed, Head, LeafHash, Missing, Receipt, Sealed, StepRecord, Verdict,
     ledger::Work,
     verdict::{Claim, Material},
 };
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 /// A run of stored steps that are done again.
 pub struct Replay {
     reader: LedgerReader,
     entry: LedgerEntry,
+    origin: Arc<Origin>,
     steps: StepIterator,
     leaves: StoredLeaves,
     head: Head,
@@ -38,17 +40,18 @@ impl Replay {
     pub fn start(
         reader: LedgerReader,
         entry: &LedgerEntry,
+        origin: Arc<Origin>,
         range: Range<u64>,
         runner: Runner,
         engine: EngineChoice,
     ) -> Result<Found<Self>, VerifyError> {
         let steps = reader.steps(range.clone())?;
-        let head = match head_at(&reader, entry, range.start)? {
+        let head = match head_at(&reader, entry, &origin, range.start)? {
             Ok(head) => head,
             Err(verdict) => return Ok(Err(verdict)),
         };
         let (entry, leaves) = (entry.clone(), StoredLeaves::new(entry.genesis.attester));
-        Ok(Ok(Self { reader, entry, steps, leaves, head, runner, engine }))
+        Ok(Ok(Self { reader, entry, origin, steps, leaves, head, runner, engine }))
     }
 
     /// Does the next step again, and compares everything with what is stored.
@@ -100,7 +103,7 @@ impl Replay {
 
     /// Asks one question after the other, from the head before the step.
     fn examine(&mut self, step: &StoredStep) -> Result<Found<(Input, Sealed)>, VerifyError> {
-        self.head = match head_at(&self.reader, &self.entry, step.seq())? {
+        self.head = match head_at(&self.reader, &self.entry, &self.origin, step.seq())? {
             Ok(head) => head,
             Err(verdict) => return Ok(Err(verdict)),
         };
@@ -125,11 +128,13 @@ impl Replay {
     }
 }
 
-/// The head before step `seq`: from the stored diffs, held against the receipt before it.
-fn head_at(reader: &LedgerReader, entry: &LedgerEntry, seq: u64) -> Result<Found<Head>, VerifyError> {
-    let Some(before) = seq.checked_sub(1) else { return Ok(Ok(Head::genesis(entry.genesis.clone()))) };
-    let mut state = StateTrie::new();
-    for step in reader.steps(0..seq)? {
+/// The head before step `seq`, which is not before the origin: from the stored diffs, held against the receipt before it.
+fn head_at(reader: &LedgerReader, entry: &LedgerEntry, origin: &Origin, seq: u64) -> Result<Found<Head>, VerifyError> {
+    let Some(before) = seq.checked_sub(1).filter(|_| seq != origin.size) else {
+        return Ok(Ok(origin.head(entry.genesis.clone())));
+    };
+    let mut state = origin.state.clone();
+    for step in reader.steps(origin.size..seq)? {
         let step = match step? {
             Ok(step) => step,
             Err(missing) => return Ok(Err(Verdict::Incomparable(missing))),

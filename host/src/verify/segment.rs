@@ -4,18 +4,23 @@ use super::{Found, Replay, VerifyError};
 use crate::{
     journal::{LedgerEntry, LedgerReader},
     node::EngineChoice,
+    recovery::Origin,
     runner::Runner,
 };
 use reprise_receipts::{Head, LeafHash};
 use std::{
     ops::Range,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// A run of steps to verify.
 pub(super) struct Segment {
     pub(super) reader: LedgerReader,
     pub(super) entry: LedgerEntry,
+    pub(super) origin: Arc<Origin>,
     pub(super) range: Range<u64>,
     pub(super) runner: Runner,
     pub(super) engine: EngineChoice,
@@ -31,8 +36,8 @@ pub(super) struct Done {
 
 impl Segment {
     pub(super) fn verify(self, progress: &AtomicU64) -> Result<Found<Done>, VerifyError> {
-        let Self { reader, entry, range, runner, engine } = self;
-        let mut replay = match Replay::start(reader, &entry, range, runner, engine)? {
+        let Self { reader, entry, origin, range, runner, engine } = self;
+        let mut replay = match Replay::start(reader, &entry, origin, range, runner, engine)? {
             Ok(replay) => replay,
             Err(verdict) => return Ok(Err(verdict)),
         };

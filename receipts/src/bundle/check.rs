@@ -6,7 +6,7 @@
 //! Whether the steps give what the receipts say is for whoever does them again.
 
 mod signed;
-mod skim;
+pub(crate) mod skim;
 mod start;
 mod steps;
 
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     attestation::{Attestation, PublicKey},
-    checkpoint::{CheckpointRecord, SignedCheckpoint},
+    checkpoint::{Ancestry, CheckpointRecord, SignedCheckpoint},
     digest::{BundleDigest, EngineProfileDigest, LeafHash, PackageDigest},
     package::Package,
     receipt::{Receipt, StepRecord},
@@ -53,6 +53,8 @@ pub enum Checked {
     Note(Box<SignedCheckpoint>),
     /// The record of the checkpoint.
     CheckpointRecord(Box<CheckpointRecord>),
+    /// The checkpoints from the ledger's first one to the one before this.
+    Ancestry(Box<Ancestry>),
     /// The receipt before the range; of a checkpoint, its last one.
     Base(Box<Receipt>, LeafHash),
     /// The log up to and including the base.
@@ -162,7 +164,7 @@ impl Body {
             Section::Profile => self.profile(&bytes),
             Section::Note => Ok(Checked::Note(Box::new(self.signed.note(&self.header, place, &bytes)?))),
             Section::CheckpointRecord => self.checkpoint_record(place, &bytes),
-            Section::Ancestry => self.signed.ancestry(place, &bytes).map(|()| Checked::Taken),
+            Section::Ancestry => self.signed.ancestry(place, &bytes).map(|found| Checked::Ancestry(Box::new(found))),
             Section::Base => self.base(place, &bytes),
             Section::Edge => self.edge(place, &bytes),
             Section::Anchor => self.signed.anchor(&self.header, place, &bytes).map(|()| Checked::Taken),

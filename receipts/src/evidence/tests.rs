@@ -224,3 +224,42 @@ fn no_mutant_of_a_file_is_evidence() {
 fn evidence_name(file: &[u8]) -> &'static str {
     Evidence::from_file(file).unwrap().kind()
 }
+
+/// The file of an execution fault with a list of so many parts that take no bytes to speak of.
+fn fault_with_parts(parts: u64) -> Vec<u8> {
+    let fault = ExecutionFault {
+        genesis: genesis(),
+        head: SignedHead::Checkpoint(String::new()),
+        proof: prove_inclusion(&log(1, 9).source(), 1, 0).unwrap(),
+        before: None,
+        receipt: vec![1],
+        input: vec![1],
+        witness: None,
+        packages: Vec::new(),
+    };
+    let mut file = Evidence::ExecutionFault(Box::new(fault)).to_file();
+    // In the place of no witness and no packages: a witness of many entries with empty keys and values.
+    file.truncate(file.len() - 2);
+    file.extend_from_slice(&[1, 1, 0]);
+    let mut rest = parts;
+    while rest >= 0x80 {
+        file.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    file.push(rest as u8);
+    (0..parts).for_each(|_| file.extend_from_slice(&[0, 1, 0, 0]));
+    file.push(0);
+    file
+}
+
+#[test]
+fn lists_are_counted_before_they_are_decoded() {
+    let few = Evidence::from_file(&fault_with_parts(3));
+    assert!(!matches!(few, Err(EvidenceError::TooMany)), "{few:?}");
+    let many = Evidence::from_file(&fault_with_parts(1 << 20));
+    assert_eq!(many, Err(EvidenceError::TooMany));
+    let mut long = EVIDENCE_MAGIC.to_vec();
+    long.extend_from_slice(&EVIDENCE_VERSION.to_le_bytes());
+    long.resize(long.len() + EVIDENCE_BYTES_MAX + 1, 0);
+    assert_eq!(Evidence::from_file(&long), Err(EvidenceError::TooLong));
+}

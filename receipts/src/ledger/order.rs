@@ -67,7 +67,7 @@ impl Head {
             return Err(OrderError::Halted(halt));
         }
         // An operator's command goes before what is due: a policy whose timers lead to timers cannot keep it out.
-        let due = (!is_command).then(|| Due::first_by(&self.state, input.logical_time_ms)).flatten();
+        let due = (!is_command).then(|| self.due_by(input.logical_time_ms)).flatten();
         if let Some(due) = due {
             return self.prepare_due(due, input);
         }
@@ -121,9 +121,14 @@ impl Head {
         if system::halt(&self.state).is_some() {
             return None;
         }
-        let due = Due::first_by(&self.state, at_ms)?;
+        let due = self.due_by(at_ms)?;
         let logical_time_ms = due.due_ms().max(self.logical_time_ms);
         Some(Input { seq: self.next_seq, epoch: self.epoch(), logical_time_ms, event: due.into_event() })
+    }
+
+    fn due_by(&self, at_ms: u64) -> Option<Due> {
+        let first_ms = *self.first_due_ms.get_or_init(|| Due::first_ms(&self.state));
+        first_ms.filter(|first_ms| *first_ms <= at_ms).and_then(|_| Due::first_by(&self.state, at_ms))
     }
 
     fn check_place(&self, input: &Input) -> Result<(), OrderError> {

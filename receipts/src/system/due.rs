@@ -23,13 +23,22 @@ pub enum Due {
 }
 
 impl Due {
+    /// When the first of all is due, in milliseconds of logical time: told by its key, not read.
+    #[must_use]
+    pub fn first_ms(state: &StateTrie) -> Option<u64> {
+        [timers::first_due_ms(state), outbox::first_expiry_ms(state)].into_iter().flatten().min()
+    }
+
+    /// A change of this key may change what is due first.
+    #[must_use]
+    pub fn is_told_by(key: &[u8]) -> bool {
+        key.starts_with(timers::QUEUE_PREFIX) || key.starts_with(outbox::QUEUE_PREFIX)
+    }
+
     /// What comes first of all that is due by `at_ms`: by time, timers before expiries, then by id or by step.
-    ///
-    /// Every step asks, so what is not due yet is told by its key and not read.
     #[must_use]
     pub fn first_by(state: &StateTrie, at_ms: u64) -> Option<Self> {
-        let first_ms = [timers::first_due_ms(state), outbox::first_expiry_ms(state)].into_iter().flatten().min()?;
-        if first_ms > at_ms {
+        if Self::first_ms(state)? > at_ms {
             return None;
         }
         let timer = timers::first(state).map(Self::Timer);

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let build = ["build", "-p", "reprise", "--bin", "reprise", "--locked", "--offline"];
+        let build = ["build", "--workspace", "--bin", "reprise", "--locked", "--offline"];
         let built = Command::new(env!("CARGO")).args(build).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         let deps = env::current_exe().unwrap().parent().unwrap().to_owned();

@@ -4,13 +4,12 @@ use crate::{
     case::{Decision, Nodes, Vote},
     config::{REPAIR_TICKS, check_name},
     events::{Assess, Confirm, Review},
-    json::Json,
     lineage, orders,
     rejection::No,
     state::{NODES, ORDERS, Status},
     turn::{Held, Turn},
 };
-use reprise_guest::{abi::Rejection, rejection::Code};
+use reprise_guest::{abi::Rejection, json::Json, rejection::Code, text::decimal};
 
 /// A node's vote on what to do with an escalated capsule (E4).
 ///
@@ -114,11 +113,7 @@ fn check_stable(turn: &Turn, held: &Held) -> Result<(), Rejection> {
 }
 
 fn check_round(given: u64, asked: u64) -> Result<(), Rejection> {
-    if given == asked {
-        Ok(())
-    } else {
-        Err(No::StaleRound.because(["the round is ", &crate::json::decimal(asked, false)].concat()))
-    }
+    if given == asked { Ok(()) } else { Err(No::StaleRound.because(["the round is ", &decimal(asked)].concat())) }
 }
 
 /// The set of this one node.

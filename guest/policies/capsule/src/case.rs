@@ -29,6 +29,17 @@ pub struct Case {
     pub assessment: Option<Assessment>,
     /// The verification.
     pub watch: Option<Watch>,
+    /// The order that takes it out of the pool.
+    pub containment: Containment,
+}
+
+/// How the order stands that takes a capsule out of the pool, or its lineage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Containment {
+    /// The last one came to nothing: it is given again at the end of the tick.
+    pub failed: bool,
+    /// People were told so: once in a case.
+    pub told: bool,
 }
 
 /// A correction whose effect has not ended.

@@ -1,7 +1,7 @@
 //! Parameters and bounds. Numbers that the document gives are constants; what it leaves open is pinned by `init`.
 
 use crate::{numbers, phi, rejection::No, severity::PPM};
-use reprise_guest::{abi::Rejection, rejection::Code};
+use reprise_guest::{abi::Rejection, rejection::Code, text::decimal};
 use serde::{Deserialize, Serialize};
 
 /// How long a healed or released capsule is verified (section 1.3, HEAL).
@@ -129,7 +129,7 @@ pub fn check_count(of: &str, count: usize, most: usize) -> Result<(), Rejection>
     if (1..=most).contains(&count) {
         Ok(())
     } else {
-        Err(No::BadCount.because([of, ": 1 to ", &crate::json::decimal(most as u64, false)].concat()))
+        Err(No::BadCount.because([of, ": 1 to ", &decimal(most as u64)].concat()))
     }
 }
 

@@ -2,14 +2,13 @@
 
 use crate::{
     case::{Assessment, Cause},
-    json::Json,
     lineage, orders,
     quarantine::enter,
     severity::Severity,
     state::{Figure, Status},
     turn::{Held, Turn},
 };
-use reprise_guest::abi::Rejection;
+use reprise_guest::{abi::Rejection, json::Json};
 
 /// What an alert recommends: the document's word.
 pub const RECOMMENDED_ACTION: &str = "QUARANTINE";
@@ -31,12 +30,12 @@ pub fn escalate(turn: &mut Turn, held: &mut Held, cause: Cause) -> Result<(), Re
     let lineage = lineage::chain(turn.host, &held.id, &held.capsule)?;
     turn.spend(held.capsule.depth);
     let mut alert = Json::object();
-    alert.text("message_type", "DRIFT_ALERT").count("round", round).open("payload", '{');
+    alert.text("message_type", "DRIFT_ALERT").number("round", round).nested("payload");
     alert.text("capsule_id", &held.id).text("cause", cause.name());
     if let Some(reading) = held.capsule.reading {
         alert.number("drift_velocity_ppm", reading.drift_velocity_ppm).number("ttf_ticks", reading.ttf_ticks);
         alert.number("stability_ppm", reading.stability_ppm);
     }
-    alert.texts("lineage", &lineage).text("recommended_action", RECOMMENDED_ACTION).close('}');
+    alert.texts("lineage", &lineage).text("recommended_action", RECOMMENDED_ACTION).close();
     orders::broadcast(turn, "alert", round, &alert, until_tick)
 }

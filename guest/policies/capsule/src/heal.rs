@@ -3,9 +3,7 @@
 use crate::{
     case::{Case, Cause, Correction},
     config::VERIFY_TICKS,
-    escalate,
-    json::Json,
-    lineage,
+    escalate, lineage,
     orders::{self, Action},
     phi,
     quarantine::open_case,
@@ -14,7 +12,7 @@ use crate::{
     state::{Figure, Status},
     turn::{Held, Turn},
 };
-use reprise_guest::abi::Rejection;
+use reprise_guest::{abi::Rejection, json::Json};
 
 /// Where drift comes from, as far as the measures tell (section 1.3, HEAL, step 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,13 +97,13 @@ fn correct(turn: &mut Turn, held: &mut Held, action: Action, cause: Cause, ticks
     let mut order = orders::order(action, &held.id);
     describe(&mut order, held, turn.config.entropy_spike_ppm);
     if action == Action::Repair {
-        order.number("attempt", attempt).truth("lineage", held.capsule.is_order_root());
+        order.number("attempt", attempt).flag("lineage", held.capsule.is_order_root());
     }
     let mut phi_before = None;
     match ancestor {
         Some((ancestor, stable)) => {
             let blended = phi::blend(&held.capsule.phi, &stable);
-            order.text("ancestor", &ancestor).numbers("phi", &blended.0);
+            order.text("ancestor", &ancestor).signed_numbers("phi", &blended.0);
             phi_before = Some(core::mem::replace(&mut held.capsule.phi, blended));
         }
         None => {
@@ -121,5 +119,5 @@ fn correct(turn: &mut Turn, held: &mut Held, action: Action, cause: Cause, ticks
 
 fn describe(order: &mut Json, held: &Held, spike_ppm: u32) {
     let source = held.capsule.reading.map_or(Source::Drift, |reading| Source::of(&reading, spike_ppm));
-    order.text("source", source.name()).truth("reduce_complexity", source == Source::EntropySpike);
+    order.text("source", source.name()).flag("reduce_complexity", source == Source::EntropySpike);
 }

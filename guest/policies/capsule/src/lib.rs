@@ -18,7 +18,6 @@ pub mod events;
 pub mod heal;
 pub mod index;
 pub mod isolate;
-pub mod json;
 pub mod lineage;
 pub mod moves;
 pub mod numbers;

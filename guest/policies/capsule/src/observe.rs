@@ -4,14 +4,13 @@
 use crate::{
     config::{BATCH_MAX, check_count},
     events::{Measured, Observe},
-    json::Json,
     phi::{self, Phi},
     rejection::No,
     severity::{PPM, Reading, Severity},
     state::{Capsule, Status},
     turn::Turn,
 };
-use reprise_guest::{abi::Rejection, rejection::Code};
+use reprise_guest::{abi::Rejection, json::Json, rejection::Code};
 
 /// Keeps readings. The answer says for each of them what it makes of the capsule's tick so far.
 ///
@@ -20,11 +19,11 @@ use reprise_guest::{abi::Rejection, rejection::Code};
 pub fn observe(turn: &mut Turn, observe: Observe) -> Result<(), Rejection> {
     check_count("readings", observe.readings.len(), BATCH_MAX)?;
     let mut answer = Json::object();
-    answer.open("readings", '[');
+    answer.list("readings");
     for measured in observe.readings {
         keep(turn, measured, &mut answer)?;
     }
-    answer.close(']');
+    answer.close();
     turn.answer = answer.done();
     Ok(())
 }
@@ -51,7 +50,7 @@ fn keep(turn: &mut Turn, measured: Measured, answer: &mut Json) -> Result<(), Re
     } else {
         answer.null("severity");
     }
-    answer.close('}');
+    answer.close();
     turn.save(held);
     Ok(())
 }

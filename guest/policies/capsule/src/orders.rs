@@ -9,12 +9,15 @@
 
 use crate::{
     config::NOTICE_MS,
-    json::{Json, decimal},
     phi::Phi,
     state::{NODES, Order},
     turn::Turn,
 };
-use reprise_guest::abi::{Compensator, Effect, Rejection};
+use reprise_guest::{
+    abi::{Compensator, Effect, Rejection},
+    json::Json,
+    text::decimal,
+};
 
 /// Runs the capsules.
 pub const AGENT: &str = "capsule-agent";
@@ -78,7 +81,7 @@ pub fn order(action: Action, capsule: &str) -> Json {
 pub fn correct(turn: &mut Turn, action: Action, capsule: &str, order: Json, phi_before: Option<&Phi>, until_tick: u64) {
     let undo = phi_before.map(|phi| {
         let mut undo = Json::object();
-        undo.text("action", "RESTORE_PHI").text("capsule", capsule).numbers("phi", &phi.0);
+        undo.text("action", "RESTORE_PHI").text("capsule", capsule).signed_numbers("phi", &phi.0);
         undo
     });
     // It ends before the tick in which it is judged.
@@ -89,7 +92,7 @@ pub fn correct(turn: &mut Turn, action: Action, capsule: &str, order: Json, phi_
 /// Takes a capsule or a lineage out of the pool. Nothing undoes it.
 pub fn contain(turn: &mut Turn, action: Action, capsule: &str) {
     let mut order = order(action, capsule);
-    order.truth("consensus_participation", false).truth("propagation_blocked", true);
+    order.flag("consensus_participation", false).flag("propagation_blocked", true);
     let deadline_ms = turn.now_ms.saturating_add(NOTICE_MS);
     emit(turn, [action.name(), capsule, &number(turn.seq)], AGENT, deadline_ms, order, None);
 }
@@ -136,7 +139,7 @@ pub fn forensic(turn: &mut Turn, number_of_order: u64, order: &Order) {
     let released = order.releasing;
     let mut record = Json::object();
     record.text("event_type", if released { "LINEAGE_RELEASE" } else { "LINEAGE_ISOLATION" });
-    record.count("order", number_of_order).text("root_capsule", &order.root).text("cause", order.cause.name());
+    record.number("order", number_of_order).text("root_capsule", &order.root).text("cause", order.cause.name());
     record.number("affected_count", order.affected);
     if released {
         record.number("released_count", order.released).number("held_count", order.held);
@@ -152,16 +155,16 @@ pub fn trail(turn: &mut Turn, name: &str, about: &str, record: Json) {
 }
 
 fn number(value: u64) -> String {
-    decimal(value, false)
+    decimal(value)
 }
 
-fn emit(turn: &mut Turn, key: [&str; 3], driver: &str, deadline_ms: u64, payload: Json, undo: Option<Json>) {
+fn emit(turn: &mut Turn, key: [&str; 3], driver: &str, deadline_ms: u64, mut payload: Json, undo: Option<Json>) {
     turn.spend(1);
     turn.host.emit(Effect {
         idempotency_key: key.join("."),
         driver: driver.into(),
         deadline_ms,
         payload: payload.done(),
-        compensator: undo.map(|undo| Compensator { driver: driver.into(), payload: undo.done() }),
+        compensator: undo.map(|mut undo| Compensator { driver: driver.into(), payload: undo.done() }),
     });
 }

@@ -1,7 +1,7 @@
 //! QUARANTINE: out of the consensus pool, propagation blocked, observed, repaired every ten ticks (E3, section 1.3).
 
 use crate::{
-    case::{Case, Cause},
+    case::{Case, Cause, Containment},
     config::REPAIR_TICKS,
     heal,
     orders::{self, Action},
@@ -37,6 +37,21 @@ pub fn enter(turn: &mut Turn, held: &mut Held, status: Status, cause: Cause, wor
     }
 }
 
+/// Orders the containment again that came to nothing: it is not given up. People are told, the first time.
+pub fn contain_again(turn: &mut Turn, held: &mut Held) {
+    let blocked = held.capsule.propagation_blocked;
+    let action = if held.capsule.is_order_root() { Action::IsolateLineage } else { Action::Quarantine };
+    let Some(containment) = held.capsule.case.as_mut().map(|case| &mut case.containment) else { return };
+    if !core::mem::take(&mut containment.failed) || !blocked {
+        return;
+    }
+    let told = core::mem::replace(&mut containment.told, true);
+    orders::contain(turn, action, &held.id);
+    if !told {
+        orders::notice(turn, &held.id, "CONTAINMENT_UNCONFIRMED");
+    }
+}
+
 /// The case of a capsule: the one it has, with a new cause, or a new one.
 pub fn open_case(capsule: &mut Capsule, tick: u64, cause: Cause, worst: Severity) -> &mut Case {
     let case = capsule.case.get_or_insert_with(|| {
@@ -51,6 +66,7 @@ pub fn open_case(capsule: &mut Capsule, tick: u64, cause: Cause, worst: Severity
             review: None,
             assessment: None,
             watch: None,
+            containment: Containment::default(),
         })
     });
     case.cause = cause;

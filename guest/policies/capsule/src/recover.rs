@@ -4,7 +4,6 @@ use crate::{
     case::{Cause, Watch},
     config::VERIFY_TICKS,
     isolate,
-    json::Json,
     moves::Failed,
     orders::{self, Action},
     quarantine::{open_case, quarantine},
@@ -12,7 +11,7 @@ use crate::{
     state::{Figure, Status},
     turn::{Held, Turn},
 };
-use reprise_guest::abi::Rejection;
+use reprise_guest::{abi::Rejection, json::Json};
 
 /// A review lets a capsule recover: five ticks in which the success criteria must come to hold. It stays out of the
 /// pool.
@@ -50,9 +49,9 @@ pub fn begin_watch(turn: &mut Turn, held: &mut Held) -> Result<(), Rejection> {
         });
     }
     let mut question = Json::object();
-    question.text("message_type", "RECOVERY_VERIFICATION").count("round", round).open("payload", '{');
+    question.text("message_type", "RECOVERY_VERIFICATION").number("round", round).nested("payload");
     question.text("capsule_id", &held.id).text("status", held.capsule.status.name());
-    question.numbers("phi", &held.capsule.phi.0).close('}');
+    question.signed_numbers("phi", &held.capsule.phi.0).close();
     orders::broadcast(turn, "verify", round, &question, until_tick)
 }
 

@@ -3,14 +3,13 @@
 use crate::{
     config::{BATCH_MAX, CAPSULES_MAX, DEPTH_MAX, NODES_MAX, check_count, check_name},
     events::{Init, Newcomer, Register},
-    json::Json,
     lineage,
     phi::{self, Phi},
     rejection::No,
     state::{Agenda, CHILDREN, CONFIG, Capsule, HEADER, Header, NODES, Status},
     turn::{Held, Turn},
 };
-use reprise_guest::{Host, StepInput, abi::Rejection, rejection::Code};
+use reprise_guest::{Host, StepInput, abi::Rejection, json::Json, rejection::Code};
 
 /// Pins the parameters.
 ///

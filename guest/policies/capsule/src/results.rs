@@ -5,7 +5,6 @@
 
 use crate::{
     case::Correction,
-    json::decimal,
     orders::{self, Action},
     rejection::No,
     state::{Figure, Setback},
@@ -15,6 +14,7 @@ use reprise_guest::{
     StepInput,
     abi::{EffectPhase, Rejection},
     rejection::{Code, SdkCode},
+    text::decimal,
 };
 
 /// First parts of the keys of messages.
@@ -39,7 +39,7 @@ pub fn heard(turn: &mut Turn, input: &StepInput) -> Result<(), Rejection> {
     let mut held = turn.named(&String::from(id))?;
     match (phase == EffectPhase::Act as u32, done) {
         (true, true) => drop(ended(&mut held, seq)),
-        (true, false) => set_back(turn, &mut held, action, seq),
+        (true, false) => set_back(&mut held, action, seq),
         (false, true) => {}
         (false, false) => orders::notice(turn, id, "NOT_UNDONE"),
     }
@@ -73,10 +73,10 @@ fn cut(text: &str, dot: Option<usize>) -> Option<(&str, &str)> {
 /// The correction that this step ordered, if it is the last one: it is not pending any more.
 fn ended(held: &mut Held, seq: &str) -> Option<Correction> {
     let case = held.capsule.case.as_mut()?;
-    case.correction.take_if(|correction| decimal(correction.seq, false) == seq)
+    case.correction.take_if(|correction| decimal(correction.seq) == seq)
 }
 
-fn set_back(turn: &mut Turn, held: &mut Held, action: Action, seq: &str) {
+fn set_back(held: &mut Held, action: Action, seq: &str) {
     let setback = match action {
         Action::Heal | Action::Repair => {
             let Some(correction) = ended(held, seq) else { return };
@@ -87,11 +87,12 @@ fn set_back(turn: &mut Turn, held: &mut Held, action: Action, seq: &str) {
         }
         Action::Release => Setback::Release,
         Action::ReleaseLineage => Setback::LineageRelease,
-        // Containment is not given up: it is ordered again, and people are told.
+        // It is ordered again when the tick is over: an agent that fails at once would be asked without end. A capsule
+        // without a case is back in the pool, or contained with its lineage.
         Action::Quarantine | Action::IsolateLineage => {
-            if held.capsule.propagation_blocked {
-                orders::contain(turn, action, &held.id);
-                orders::notice(turn, &held.id, "CONTAINMENT_UNCONFIRMED");
+            if let Some(case) = &mut held.capsule.case {
+                case.containment.failed = true;
+                held.capsule.agenda.planned = true;
             }
             return;
         }

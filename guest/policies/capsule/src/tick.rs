@@ -9,7 +9,7 @@ use crate::{
     escalate::escalate,
     heal, isolate,
     moves::{self, Move},
-    quarantine::quarantine,
+    quarantine::{contain_again, quarantine},
     recover,
     rejection::No,
     state::{AUDIT, DUE, PLAN},
@@ -103,6 +103,7 @@ fn attend(turn: &mut Turn, id: &String) -> Result<(), Rejection> {
         Move::Fail(failed) => recover::fail(turn, &mut held, failed),
         Move::Complete => recover::complete(turn, &mut held)?,
     }
+    contain_again(turn, &mut held);
     turn.save(held);
     Ok(())
 }

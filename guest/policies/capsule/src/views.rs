@@ -3,7 +3,6 @@
 use crate::{
     case::Case,
     config::PAGE_MAX,
-    json::Json,
     lineage,
     rejection::No,
     state::{
@@ -14,6 +13,7 @@ use crate::{
 use reprise_guest::{
     Host,
     abi::Rejection,
+    json::Json,
     rejection::{Code, SdkCode},
     typed::json,
 };
@@ -75,16 +75,16 @@ fn capsule(host: &mut dyn Host, header: &Header, id: &String, out: &mut Json) ->
         capsule.lineage_tainted = true;
     }
     out.text("capsule", id).text("status", capsule.status.name());
-    out.truth("consensus_participation", capsule.consensus_participation);
-    out.truth("propagation_blocked", capsule.propagation_blocked);
-    out.truth("lineage_tainted", capsule.lineage_tainted).maybe("order", capsule.order);
-    out.maybe("due_tick", capsule.agenda.due).numbers("phi", &capsule.phi.0);
+    out.flag("consensus_participation", capsule.consensus_participation);
+    out.flag("propagation_blocked", capsule.propagation_blocked);
+    out.flag("lineage_tainted", capsule.lineage_tainted).maybe("order", capsule.order);
+    out.maybe("due_tick", capsule.agenda.due).signed_numbers("phi", &capsule.phi.0);
     match &capsule.reading {
         Some(reading) => {
-            out.open("reading", '{').count("tick", reading.tick);
+            out.nested("reading").number("tick", reading.tick);
             out.number("drift_velocity_ppm", reading.drift_velocity_ppm).number("ttf_ticks", reading.ttf_ticks);
             out.number("stability_ppm", reading.stability_ppm).number("entropy_ppm", reading.entropy_ppm);
-            out.truth("drift", reading.drifts()).text("severity", reading.severity().name()).close('}');
+            out.flag("drift", reading.drifts()).text("severity", reading.severity().name()).close();
         }
         None => {
             out.null("reading");
@@ -100,18 +100,18 @@ fn capsule(host: &mut dyn Host, header: &Header, id: &String, out: &mut Json) ->
 }
 
 fn describe_case(case: &Case, out: &mut Json) {
-    out.open("case", '{').text("cause", case.cause.name()).text("worst", case.worst.name());
-    out.count("opened_tick", case.opened_tick).number("repairs", case.repairs).count("repair_tick", case.repair_tick);
+    out.nested("case").text("cause", case.cause.name()).text("worst", case.worst.name());
+    out.number("opened_tick", case.opened_tick).number("repairs", case.repairs).number("repair_tick", case.repair_tick);
     out.maybe("stable_since_tick", case.stable_since_tick);
     if let Some(assessment) = &case.assessment {
-        out.open("assessment", '{').count("round", assessment.round).count("until_tick", assessment.until_tick);
-        out.number("votes", crate::moves::voters(assessment)).close('}');
+        out.nested("assessment").number("round", assessment.round).number("until_tick", assessment.until_tick);
+        out.number("votes", crate::moves::voters(assessment)).close();
     }
     if let Some(watch) = &case.watch {
-        out.open("verification", '{').count("round", watch.round).count("since_tick", watch.since_tick);
-        out.number("extensions", watch.extensions).number("agreed", watch.agreed.count_ones()).close('}');
+        out.nested("verification").number("round", watch.round).number("since_tick", watch.since_tick);
+        out.number("extensions", watch.extensions).number("agreed", watch.agreed.count_ones()).close();
     }
-    out.close('}');
+    out.close();
 }
 
 /// Ancestors from the beginning down, and the children, page by page.
@@ -119,7 +119,7 @@ fn descent(host: &mut dyn Host, args: &Arguments, out: &mut Json) -> Result<(), 
     let capsule = find(host, &args.capsule)?;
     let lineage = lineage::chain(host, &args.capsule, &capsule)?;
     let (children, more) = CHILDREN.under(host, &args.capsule, args.after.as_ref(), PAGE_MAX)?;
-    out.text("capsule", &args.capsule).texts("lineage", &lineage).texts("children", &children).truth("more", more);
+    out.text("capsule", &args.capsule).texts("lineage", &lineage).texts("children", &children).flag("more", more);
     Ok(())
 }
 
@@ -128,7 +128,7 @@ fn page(host: &mut dyn Host, header: &Header, args: &Arguments, pool: bool, out:
     let inside: u32 = header.by_status[..2].iter().sum();
     let all: u32 = header.by_status.iter().sum();
     let (page, more) = capsules_after(host, args.after.as_ref(), PAGE_MAX)?;
-    out.number("count", if pool { inside } else { all - inside }).open("capsules", '[');
+    out.number("count", if pool { inside } else { all - inside }).list("capsules");
     let mut next = None;
     for id in page {
         let capsule = find(host, &id)?;
@@ -139,11 +139,11 @@ fn page(host: &mut dyn Host, header: &Header, args: &Arguments, pool: bool, out:
             if let Some(case) = &capsule.case {
                 out.text("cause", case.cause.name());
             }
-            out.close('}');
+            out.close();
         }
         next = Some(id);
     }
-    out.close(']');
+    out.close();
     match next.filter(|_| more) {
         Some(next) => out.text("next", &next),
         None => out.null("next"),
@@ -153,42 +153,42 @@ fn page(host: &mut dyn Host, header: &Header, args: &Arguments, pool: bool, out:
 
 /// The forensic records, page by page.
 fn forensics(host: &mut dyn Host, args: &Arguments, out: &mut Json) -> Result<(), Rejection> {
-    out.open("orders", '[');
+    out.list("orders");
     let last = HEADER.get(host)?.map_or(0, |header| header.orders);
     for number in args.after_order.saturating_add(1)..=last.min(args.after_order.saturating_add(PAGE_MAX.into())) {
         if let Some(order) = ORDERS.get(host, &number)? {
             describe_order(number, &order, out);
         }
     }
-    out.close(']').count("last", last);
+    out.close().number("last", last);
     Ok(())
 }
 
 fn describe_order(number: u64, order: &Order, out: &mut Json) {
-    out.item().count("order", number).text("root_capsule", &order.root).count("at_ms", order.at_ms);
+    out.item().number("order", number).text("root_capsule", &order.root).number("at_ms", order.at_ms);
     out.text("cause", order.cause.name())
         .number("affected_count", order.affected)
-        .truth("complete", order.is_complete());
+        .flag("complete", order.is_complete());
     if let Some(reading) = &order.reading {
         out.number("drift_velocity_ppm", reading.drift_velocity_ppm).number("ttf_ticks", reading.ttf_ticks);
         out.number("stability_ppm", reading.stability_ppm);
     }
     out.number("released_count", order.released).number("held_count", order.held);
-    out.maybe("superseded_by", order.superseded_by).close('}');
+    out.maybe("superseded_by", order.superseded_by).close();
 }
 
 fn figures(host: &mut dyn Host, header: &Header, out: &mut Json) -> Result<(), Rejection> {
-    out.open("capsules", '{');
+    out.nested("capsules");
     for status in Status::ALL {
         out.number(status.name(), header.by_status[status as usize]);
     }
-    out.close('}').number("lineages_in_work", header.walking.len() as u32);
+    out.close().number("lineages_in_work", header.walking.len() as u32);
     for (name, count) in Figure::NAMES.into_iter().zip(header.figures) {
-        out.count(name, count);
+        out.number(name, count);
     }
-    out.truth("audit_complete", AUDIT.get(host)?.is_none_or(|audit| audit.complete));
+    out.flag("audit_complete", AUDIT.get(host)?.is_none_or(|audit| audit.complete));
     let config = CONFIG.get(host)?.ok_or_else(|| No::NotInitialised.because("the first event is `init`"))?;
     out.texts("nodes", &NODES.get(host)?.unwrap_or_default()).number("quorum", config.quorum());
-    out.count("tick_ms", config.tick_ms);
+    out.number("tick_ms", config.tick_ms);
     Ok(())
 }

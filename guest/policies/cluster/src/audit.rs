@@ -1,13 +1,17 @@
 //! The audit: everything is counted again and held against what the steps have counted.
 
 use crate::{
+    census::Census,
     error::No,
     events::Audit,
-    json::{Json, decimal, join},
-    state::{CapsuleId, Census, EVICTED, FAULT, HEALTHY, HELD, LOADS, NODES, Node, NodeId, NodeState, ROUTES},
+    state::{CapsuleId, EVICTED, FAULT, HEALTHY, HELD, LOADS, NODES, Node, NodeId, NodeState, ROUTES},
     turn::Turn,
 };
-use reprise_guest::abi::{Rejection, limits::SCAN_ENTRIES_MAX};
+use reprise_guest::{
+    abi::{Rejection, limits::SCAN_ENTRIES_MAX},
+    json::Json,
+    text::{decimal, join},
+};
 
 /// Most capsules of one audit: routes are read one by one.
 const AUDITED_MAX: u32 = 4_096;
@@ -16,7 +20,7 @@ const AUDITED_MAX: u32 = 4_096;
 ///
 /// # Errors
 /// [`No::UnknownNode`].
-pub fn audit(turn: &mut Turn<'_>, audit: &Audit) -> Result<Json, Rejection> {
+pub fn audit(turn: &mut Turn<'_>, audit: &Audit) -> Result<Vec<u8>, Rejection> {
     let (wrong, counted) = match audit.node {
         Some(id) => audit_capsules(turn, id)?,
         None => audit_nodes(turn)?,
@@ -25,7 +29,7 @@ pub fn audit(turn: &mut Turn<'_>, audit: &Audit) -> Result<Json, Rejection> {
         FAULT.put(turn.host, &wrong);
     }
     turn.cluster.figures.audits += 1;
-    Ok(Json::object().num("counted", counted))
+    Ok(Json::object().number("counted", counted).done())
 }
 
 /// Nodes by state, the list of the healthy ones, and the sum of all loads.

@@ -2,16 +2,16 @@
 //! consensus (2.3).
 
 use crate::{
+    census::quorum,
     consensus::{self, Trigger},
     error::No,
     events::{Propose, Vote},
-    json::Json,
     node::find,
-    state::{NODES, NodeState, quorum},
+    state::{NODES, NodeState},
     stored::stored,
-    turn::{BROADCAST, Turn, text},
+    turn::{BROADCAST, Turn, text, verb},
 };
-use reprise_guest::abi::Rejection;
+use reprise_guest::{abi::Rejection, json::Json};
 
 /// The open ballot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Ballot {
 ///
 /// # Errors
 /// [`No::BadText`], [`No::ProposalsHalted`], [`No::BallotOpen`].
-pub fn propose(turn: &mut Turn<'_>, propose: &Propose) -> Result<Json, Rejection> {
+pub fn propose(turn: &mut Turn<'_>, propose: &Propose) -> Result<Vec<u8>, Rejection> {
     text("proposal", &propose.proposal)?;
     if !turn.cluster.accepts_proposals() {
         return Err(No::ProposalsHalted.says(&["the cluster is read-only, phase ", turn.cluster.phase.name()]));
@@ -75,14 +75,14 @@ pub fn propose(turn: &mut Turn<'_>, propose: &Propose) -> Result<Json, Rejection
     let (number, voters) = (turn.cluster.last.ballot, turn.cluster.census.members());
     turn.cluster.ballot = Some(Ballot { number, proposal: propose.proposal.clone(), voters, yes: 0, no: 0 });
     turn.timer("ballot", turn.timeouts.vote_ms, number);
-    Ok(Json::object().num("ballot", number).num("voters", voters).num("quorum", quorum(voters)))
+    Ok(Json::object().number("ballot", number).number("voters", voters).number("quorum", quorum(voters)).done())
 }
 
 /// Counts a vote. The ballot is decided when the tick is over.
 ///
 /// # Errors
 /// [`No::NoBallot`], [`No::UnknownNode`], [`No::NotAVoter`], [`No::AlreadyVoted`].
-pub fn vote(turn: &mut Turn<'_>, vote: &Vote) -> Result<Json, Rejection> {
+pub fn vote(turn: &mut Turn<'_>, vote: &Vote) -> Result<Vec<u8>, Rejection> {
     let mut node = find(turn.host, vote.node)?;
     let Some(ballot) = turn.cluster.ballot.as_mut().filter(|ballot| ballot.number == vote.ballot) else {
         return Err(No::NoBallot.number("ballot ", vote.ballot));
@@ -92,7 +92,7 @@ pub fn vote(turn: &mut Turn<'_>, vote: &Vote) -> Result<Json, Rejection> {
         Some(Some(before)) if before == vote.approve => return Err(No::AlreadyVoted.node(vote.node)),
         Some(Some(_)) => {
             consensus::suspect(turn, vote.node);
-            return Ok(Json::object());
+            return Ok(Json::object().done());
         }
         None if node.state == NodeState::Healthy => {}
         _ => return Err(No::NotAVoter.node(vote.node)),
@@ -105,7 +105,7 @@ pub fn vote(turn: &mut Turn<'_>, vote: &Vote) -> Result<Json, Rejection> {
     if decided {
         turn.judge();
     }
-    Ok(Json::object())
+    Ok(Json::object().done())
 }
 
 /// Closes the ballot if it is decided or deadlocked; `late`: its time is over, so that open is deadlocked.
@@ -117,7 +117,8 @@ pub fn decide(turn: &mut Turn<'_>, late: bool) {
         Standing::Open if !late => return,
         Standing::Open | Standing::Deadlocked => return consensus::lose(turn, Trigger::Deadlock),
     };
-    let notice = Json::verb("decided").num("ballot", ballot.number).text("proposal", &ballot.proposal);
+    let mut notice = verb("decided");
+    notice.number("ballot", ballot.number).text("proposal", &ballot.proposal);
     turn.cluster.ballot = None;
     turn.cluster.causes.vote = false;
     turn.say(BROADCAST, notice.flag("passed", passed));
@@ -126,6 +127,6 @@ pub fn decide(turn: &mut Turn<'_>, late: bool) {
 /// Closes the ballot without a decision.
 pub fn void(turn: &mut Turn<'_>) {
     if let Some(ballot) = turn.cluster.ballot.take() {
-        turn.say(BROADCAST, Json::verb("void").num("ballot", ballot.number).text("proposal", &ballot.proposal));
+        turn.say(BROADCAST, verb("void").number("ballot", ballot.number).text("proposal", &ballot.proposal));
     }
 }

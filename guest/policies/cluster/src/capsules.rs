@@ -3,21 +3,20 @@
 use crate::{
     error::No,
     events::{Assign, Retire},
-    json::Json,
     moves::{add_load, take_load},
     node::find,
     params::BATCH_MAX,
     state::{CapsuleId, HELD, NodeState, ROUTES},
     turn::Turn,
 };
-use reprise_guest::abi::Rejection;
+use reprise_guest::{abi::Rejection, json::Json};
 
 /// New capsules on a healthy node.
 ///
 /// # Errors
 /// [`No::BadCapsuleCount`], [`No::UnknownNode`], [`No::WrongNodeState`], [`No::MutationsHalted`],
 /// [`No::CapsuleAssigned`].
-pub fn assign(turn: &mut Turn<'_>, assign: &Assign) -> Result<Json, Rejection> {
+pub fn assign(turn: &mut Turn<'_>, assign: &Assign) -> Result<Vec<u8>, Rejection> {
     let count = count(&assign.capsules)?;
     let node = find(turn.host, assign.node)?;
     if node.state != NodeState::Healthy {
@@ -38,14 +37,14 @@ pub fn assign(turn: &mut Turn<'_>, assign: &Assign) -> Result<Json, Rejection> {
         .capsules
         .checked_add(count)
         .ok_or_else(|| No::BadCapsuleCount.says(&["at most 4,294,967,295 capsules"]))?;
-    Ok(Json::object())
+    Ok(Json::object().done())
 }
 
 /// Capsules end, wherever they are.
 ///
 /// # Errors
 /// [`No::BadCapsuleCount`], [`No::MutationsHalted`], [`No::UnknownCapsule`].
-pub fn retire(turn: &mut Turn<'_>, retire: &Retire) -> Result<Json, Rejection> {
+pub fn retire(turn: &mut Turn<'_>, retire: &Retire) -> Result<Vec<u8>, Rejection> {
     let count = count(&retire.capsules)?;
     turn.mutable()?;
     for capsule in &retire.capsules {
@@ -57,7 +56,7 @@ pub fn retire(turn: &mut Turn<'_>, retire: &Retire) -> Result<Json, Rejection> {
         take_load(turn.host, node, 1)?;
     }
     turn.cluster.census.capsules -= count;
-    Ok(Json::object())
+    Ok(Json::object().done())
 }
 
 fn count(capsules: &[CapsuleId]) -> Result<u32, Rejection> {

@@ -5,15 +5,16 @@
 //! word in [`FAULT`], and the step that left it is discarded here.
 
 use crate::{
+    census::Census,
     consensus::Quorum,
     halt::Halt,
-    json::decimal,
     params::NODES_MAX,
-    state::{CLUSTER, Census, Change, Cluster, FAULT, HALT, HEALTHY, NODES, NodeState, Phase},
+    state::{CLUSTER, Change, Cluster, FAULT, HALT, HEALTHY, NODES, NodeState, Phase},
 };
 use reprise_guest::{
     Host,
     abi::{Rejection, Violation},
+    text::decimal,
 };
 
 /// Holds the invariants.

@@ -4,13 +4,17 @@ use crate::{
     ballot,
     error::No,
     events::Report,
-    json::{Json, decimal, join},
     node::find,
     state::{Cluster, NodeId, Phase, REPORTS, Reported},
     stored::{stored, stored_enum},
     turn::{To, Turn, text},
 };
-use reprise_guest::{LogLevel, abi::Rejection};
+use reprise_guest::{
+    LogLevel,
+    abi::Rejection,
+    json::Json,
+    text::{decimal, join},
+};
 
 /// The cluster's status (2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,11 +144,12 @@ pub fn lose(turn: &mut Turn<'_>, trigger: Trigger) {
         }
     };
     turn.cluster.figures.consensus_losses += 1;
-    let numbers = Json::object().text("trigger", trigger).num("responsive", responsive).num("nodes", members);
+    let mut numbers = Json::object();
+    numbers.text("trigger", trigger).number("responsive", responsive).number("nodes", members);
     if quorum {
         let of = join(&[&decimal(responsive), "/", &decimal(members)]);
         turn.log(LogLevel::Warn, &["operating with ", &of, " nodes: ", trigger]);
-        turn.alert(To::Operators, "consensus_degraded", numbers);
+        turn.alert(To::Operators, "consensus_degraded", &mut numbers);
     } else {
         turn.cluster.causes.quorum = Quorum::Lost;
         turn.log(LogLevel::Error, &["QUORUM LOST: read-only mode engaged"]);
@@ -164,7 +169,7 @@ pub fn watch_quorum(turn: &mut Turn<'_>) {
             turn.alert(
                 To::Operators,
                 "quorum_back",
-                Json::object().num("responsive", turn.cluster.census.responsive()),
+                Json::object().number("responsive", turn.cluster.census.responsive()),
             );
         }
         _ => {}
@@ -183,7 +188,7 @@ pub fn open_round(turn: &mut Turn<'_>) -> u64 {
 /// # Errors
 /// [`No::BadText`], [`No::UnknownNode`], [`No::WrongNodeState`], [`No::StaleRound`], [`No::RoundAhead`],
 /// [`No::AlreadyReported`].
-pub fn report(turn: &mut Turn<'_>, report: Report) -> Result<Json, Rejection> {
+pub fn report(turn: &mut Turn<'_>, report: Report) -> Result<Vec<u8>, Rejection> {
     let Report { node: id, round, digest, proofs_valid } = report;
     text("digest", &digest)?;
     let node = find(turn.host, id)?;
@@ -215,7 +220,7 @@ pub fn report(turn: &mut Turn<'_>, report: Report) -> Result<Json, Rejection> {
     if round.conflict || !round.invalid.is_empty() || turn.cluster.is_unanimous() {
         turn.judge();
     }
-    Ok(Json::object())
+    Ok(Json::object().done())
 }
 
 fn count(round: &mut Round, id: NodeId, digest: &str, proofs_valid: bool) {

@@ -1,14 +1,17 @@
 //! What the host says: a timer is due, an effect has ended.
 
 use crate::{
-    ballot, halt, incident,
-    json::Json,
-    leader, moves, node, restore,
-    state::{NodeId, ORDERS, Order, Phase},
+    ballot, halt, incident, leader, moves, node,
+    order::Order,
+    restore,
+    state::{NodeId, ORDERS, Phase},
     turn::{To, Turn},
     verdict, verify,
 };
-use reprise_guest::abi::{EffectPhase, EffectResult, EffectStatus, Rejection};
+use reprise_guest::{
+    abi::{EffectPhase, EffectResult, EffectStatus, Rejection},
+    json::Json,
+};
 
 /// A timer is due. One of an earlier setting, told by its number, means nothing any more.
 ///

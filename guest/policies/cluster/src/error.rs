@@ -1,12 +1,10 @@
 //! Why the policy says no.
 
-use crate::{
-    json::{decimal, join},
-    state::NodeId,
-};
+use crate::state::NodeId;
 use reprise_guest::{
-    abi::{Rejection, RejectionCode},
-    rejection::{Code, SdkCode},
+    abi::Rejection,
+    rejection::Code,
+    text::{decimal, join},
 };
 
 reprise_guest::rejection_codes! {
@@ -104,61 +102,6 @@ reprise_guest::rejection_codes! {
 }
 
 impl No {
-    /// All of them, ascending.
-    pub const ALL: [Self; 44] = [
-        Self::NotInitialised,
-        Self::AlreadyInitialised,
-        Self::BadParameters,
-        Self::BadNodeCount,
-        Self::Duplicate,
-        Self::BadText,
-        Self::BadCapsuleCount,
-        Self::UnknownNode,
-        Self::NodeEvicted,
-        Self::NodeOffline,
-        Self::WrongNodeState,
-        Self::NodeKnown,
-        Self::UnknownCapsule,
-        Self::CapsuleAssigned,
-        Self::NoHealthyNodes,
-        Self::TransfersInFlight,
-        Self::NothingToMove,
-        Self::ProposalsHalted,
-        Self::BallotOpen,
-        Self::NoBallot,
-        Self::AlreadyVoted,
-        Self::NotAVoter,
-        Self::StaleRound,
-        Self::RoundAhead,
-        Self::AlreadyReported,
-        Self::MutationsHalted,
-        Self::Busy,
-        Self::NothingToResume,
-        Self::NoQuorum,
-        Self::SuspectPresent,
-        Self::NothingToClear,
-        Self::FailureKnown,
-        Self::UnknownOperator,
-        Self::SameOperator,
-        Self::NotAuthorised,
-        Self::HaltPending,
-        Self::NothingToConfirm,
-        Self::UnknownHalt,
-        Self::AckTooLate,
-        Self::AlreadyAcknowledged,
-        Self::UnknownSnapshot,
-        Self::SnapshotKnown,
-        Self::RestorePending,
-        Self::NotCleared,
-    ];
-
-    /// What [`Code::list`] gives, from a table: the list written out is forty allocations, one after the other.
-    #[must_use]
-    pub fn described() -> Vec<RejectionCode> {
-        let own = Self::ALL.iter().map(|no| RejectionCode { code: no.code(), name: no.name().into() });
-        own.chain(SdkCode::own()).collect()
-    }
-
     /// The rejection, with a sentence made of parts.
     #[inline(never)]
     pub fn says(self, parts: &[&str]) -> Rejection {
@@ -176,10 +119,4 @@ impl No {
     pub fn number(self, what: &str, number: u64) -> Rejection {
         self.says(&[what, &decimal(number)])
     }
-}
-
-#[cfg(test)]
-#[test]
-fn the_table_is_the_list() {
-    assert_eq!(No::described(), No::list());
 }

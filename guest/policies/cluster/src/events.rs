@@ -4,7 +4,6 @@
 //! the component.
 
 use crate::{
-    json::join,
     params::Timeouts,
     state::{CapsuleId, NodeId},
 };
@@ -12,6 +11,7 @@ use reprise_guest::{
     StepInput,
     abi::Rejection,
     rejection::{Code, SdkCode},
+    text::join,
     typed,
 };
 use serde::Deserialize;

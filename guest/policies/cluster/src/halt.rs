@@ -2,17 +2,22 @@
 
 use crate::{
     ballot,
+    census::quorum,
     error::No,
     events::{ByOperator, HaltAck, HaltRequest},
-    json::{Json, decimal, join},
     node::find,
+    order::Order,
     params::{HALT_ACK_MS, HALT_PRIORITY},
     restore,
-    state::{HALT, NODES, Order, Phase, quorum},
+    state::{HALT, NODES, Phase},
     stored::stored,
-    turn::{BROADCAST, SNAPSHOTS, To, Turn, text},
+    turn::{BROADCAST, SNAPSHOTS, To, Turn, text, verb},
 };
-use reprise_guest::abi::Rejection;
+use reprise_guest::{
+    abi::Rejection,
+    json::Json,
+    text::{decimal, join},
+};
 
 /// An emergency halt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +59,7 @@ impl Halt {
 ///
 /// # Errors
 /// [`No::BadText`], [`No::UnknownOperator`], [`No::HaltPending`], [`No::Busy`].
-pub fn request(turn: &mut Turn<'_>, request: &HaltRequest) -> Result<Json, Rejection> {
+pub fn request(turn: &mut Turn<'_>, request: &HaltRequest) -> Result<Vec<u8>, Rejection> {
     text("reason", &request.reason)?;
     turn.operator(&request.operator)?;
     if HALT.get(turn.host)?.is_some_and(|halt| halt.is_pending()) {
@@ -64,7 +69,7 @@ pub fn request(turn: &mut Turn<'_>, request: &HaltRequest) -> Result<Json, Rejec
         return Err(No::Busy.says(&["a halt waits for its acknowledgements"]));
     }
     open(turn, &request.reason, &request.operator);
-    Ok(Json::object().num("halt", turn.cluster.last.halt))
+    Ok(Json::object().number("halt", turn.cluster.last.halt).done())
 }
 
 /// Waits for a second operator.
@@ -82,15 +87,16 @@ pub fn open(turn: &mut Turn<'_>, reason: &str, operator: &str) {
     });
     HALT.put(turn.host, &halt);
     turn.timer("confirm", turn.timeouts.confirm_ms, halt.number);
-    let details = Json::object().num("halt", halt.number).text("operator", operator).text("reason", reason);
-    turn.alert(To::Operators, "confirm_halt", details);
+    let mut details = Json::object();
+    details.number("halt", halt.number).text("operator", operator).text("reason", reason);
+    turn.alert(To::Operators, "confirm_halt", &mut details);
 }
 
 /// The second operator confirms: snapshot, broadcast, and the 30 seconds begin.
 ///
 /// # Errors
 /// [`No::UnknownOperator`], [`No::NothingToConfirm`], [`No::SameOperator`].
-pub fn confirm(turn: &mut Turn<'_>, by: &ByOperator) -> Result<Json, Rejection> {
+pub fn confirm(turn: &mut Turn<'_>, by: &ByOperator) -> Result<Vec<u8>, Rejection> {
     turn.operator(&by.operator)?;
     let Some(mut halt) = HALT.get(turn.host)?.filter(|halt| halt.is_pending()) else {
         return Err(No::NothingToConfirm.says(&["no halt was asked for"]));
@@ -106,18 +112,20 @@ pub fn confirm(turn: &mut Turn<'_>, by: &ByOperator) -> Result<Json, Rejection> 
     turn.cluster.phase = Phase::Halting;
     restore::interrupted(turn)?;
     let snapshot = halt.snapshot();
-    let capture = Json::verb("capture").text("snapshot", &snapshot).flag("forensic", false);
-    turn.order(SNAPSHOTS, turn.timeouts.restore_ms, capture, None, &Order::Capture(snapshot));
-    let message = Json::verb("emergency_halt")
-        .num("halt", halt.number)
-        .num("priority", HALT_PRIORITY)
+    let mut capture = verb("capture");
+    capture.text("snapshot", &snapshot).flag("forensic", false);
+    turn.order(SNAPSHOTS, turn.timeouts.restore_ms, &mut capture, None, &Order::Capture(snapshot));
+    let mut message = verb("emergency_halt");
+    message
+        .number("halt", halt.number)
+        .number("priority", HALT_PRIORITY)
         .text("reason", &halt.reason)
         .text("operator", &halt.first)
         .text("confirmed_by", &halt.second)
-        .num("timestamp", turn.now_ms);
-    turn.say(BROADCAST, message);
+        .number("timestamp", turn.now_ms);
+    turn.say(BROADCAST, &mut message);
     turn.timer("acks", HALT_ACK_MS, halt.number);
-    Ok(Json::object().num("halt", halt.number).num("quorum", halt.need))
+    Ok(Json::object().number("halt", halt.number).number("quorum", halt.need).done())
 }
 
 /// Nobody confirmed in time.
@@ -127,7 +135,7 @@ pub fn confirm(turn: &mut Turn<'_>, by: &ByOperator) -> Result<Json, Rejection> 
 pub fn unconfirmed(turn: &mut Turn<'_>, number: u64) -> Result<(), Rejection> {
     if HALT.get(turn.host)?.is_some_and(|halt| halt.is_pending() && halt.number == number) {
         HALT.delete(turn.host);
-        turn.alert(To::Operators, "halt_not_confirmed", Json::object().num("halt", number));
+        turn.alert(To::Operators, "halt_not_confirmed", Json::object().number("halt", number));
         restore::unconfirmed(turn)?;
     }
     Ok(())
@@ -137,7 +145,7 @@ pub fn unconfirmed(turn: &mut Turn<'_>, number: u64) -> Result<(), Rejection> {
 ///
 /// # Errors
 /// [`No::UnknownNode`], [`No::UnknownHalt`], [`No::WrongNodeState`], [`No::AckTooLate`], [`No::AlreadyAcknowledged`].
-pub fn acknowledge(turn: &mut Turn<'_>, ack: &HaltAck) -> Result<Json, Rejection> {
+pub fn acknowledge(turn: &mut Turn<'_>, ack: &HaltAck) -> Result<Vec<u8>, Rejection> {
     let mut node = find(turn.host, ack.node)?;
     let Some(mut halt) = HALT.get(turn.host)?.filter(|halt| halt.number == ack.halt && !halt.is_pending()) else {
         return Err(No::UnknownHalt.number("halt ", ack.halt));
@@ -158,7 +166,7 @@ pub fn acknowledge(turn: &mut Turn<'_>, ack: &HaltAck) -> Result<Json, Rejection
     if halt.acks == halt.need {
         turn.judge();
     }
-    Ok(Json::object())
+    Ok(Json::object().done())
 }
 
 /// Says whether the halt succeeded, once there are enough acknowledgements or, `late`, the time is over. It stays in
@@ -175,17 +183,18 @@ pub fn decide(turn: &mut Turn<'_>, late: bool) -> Result<(), Rejection> {
     halt.success = Some(success);
     HALT.put(turn.host, &halt);
     turn.cluster.phase = Phase::Halted;
-    let result = Json::object()
-        .num("halt", halt.number)
+    let mut result = Json::object();
+    result
+        .number("halt", halt.number)
         .flag("success", success)
         .text("snapshot", &halt.snapshot())
-        .num("nodes_halted", halt.acks)
-        .num("quorum", halt.need);
+        .number("nodes_halted", halt.acks)
+        .number("quorum", halt.need);
     if success {
-        turn.alert(To::Operators, "halted", result);
+        turn.alert(To::Operators, "halted", &mut result);
         restore::halted(turn)
     } else {
-        turn.alert(To::Operators, "halt_without_quorum", result);
+        turn.alert(To::Operators, "halt_without_quorum", &mut result);
         restore::give_up(turn, "halt_without_quorum")
     }
 }

@@ -5,15 +5,19 @@ use crate::{
     consensus::open_round,
     error::No,
     events::{ByOperator, Reason},
-    json::Json,
     leader, membership,
+    order::Order,
     params::STEP_NODES_MAX,
-    state::{INCIDENT, NODES, NodeId, Order, Phase},
+    state::{INCIDENT, NODES, NodeId, Phase},
     stored::{stored, stored_enum},
-    turn::{BROADCAST, SNAPSHOTS, To, Turn, text},
+    turn::{BROADCAST, SNAPSHOTS, To, Turn, text, verb},
     verify,
 };
-use reprise_guest::abi::Rejection;
+use reprise_guest::{
+    abi::Rejection,
+    json::Json,
+    text::{decimal, join},
+};
 
 /// The mode of a global failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,13 +73,13 @@ stored!(Incident { number, reason, mode, since_ms, ended_ms, pending, cleared })
 ///
 /// # Errors
 /// [`No::BadText`], [`No::FailureKnown`].
-pub fn coordination_failure(turn: &mut Turn<'_>, reason: &Reason) -> Result<Json, Rejection> {
+pub fn coordination_failure(turn: &mut Turn<'_>, reason: &Reason) -> Result<Vec<u8>, Rejection> {
     text("reason", &reason.reason)?;
     if !turn.running() {
         return Err(No::FailureKnown.says(&["phase ", turn.cluster.phase.name()]));
     }
     begin(turn, &reason.reason);
-    Ok(Json::object().num("incident", turn.cluster.last.incident))
+    Ok(Json::object().number("incident", turn.cluster.last.incident).done())
 }
 
 /// Halts all mutations and asks every node for its digest.
@@ -86,14 +90,18 @@ pub fn begin(turn: &mut Turn<'_>, reason: &str) {
     turn.cluster.figures.incidents += 1;
     let number = turn.cluster.last.incident;
     let (reason, since_ms) = (String::from(reason), turn.now_ms);
-    turn.alert(To::Operators, "coordination_failure", Json::object().num("incident", number).text("reason", &reason));
+    turn.alert(
+        To::Operators,
+        "coordination_failure",
+        Json::object().number("incident", number).text("reason", &reason),
+    );
     let incident =
         Box::new(Incident { number, reason, mode: None, since_ms, ended_ms: None, pending: 0, cleared: false });
     INCIDENT.put(turn.host, &incident);
     // Evidence of corruption is the conflict of the round before, too.
     turn.cluster.causes.digests |= turn.cluster.round.conflict || !turn.cluster.round.invalid.is_empty();
     let round = open_round(turn);
-    turn.say(BROADCAST, Json::verb("survey").num("incident", number).num("round", round));
+    turn.say(BROADCAST, verb("survey").number("incident", number).number("round", round));
     turn.timer("survey", turn.timeouts.survey_ms, number);
 }
 
@@ -112,9 +120,10 @@ pub fn surveyed(turn: &mut Turn<'_>, number: u64) -> Result<(), Rejection> {
     incident.mode = mode;
     INCIDENT.put(turn.host, &incident);
     let name = mode.map_or("none", Mode::name);
-    let details = Json::object().num("incident", number).text("mode", name);
+    let mut details = Json::object();
+    details.number("incident", number).text("mode", name);
     let to = if mode == Some(Mode::Byzantine) { To::Security } else { To::Operators };
-    turn.alert(to, "failure_mode", details);
+    turn.alert(to, "failure_mode", &mut details);
     match mode {
         None => verify::begin(turn),
         Some(Mode::Partition) => {
@@ -184,9 +193,10 @@ fn evict_suspects(turn: &mut Turn<'_>, mut incident: Box<Incident>) -> Result<()
 
 /// The forensic state (5.2, level 4).
 fn preserve(turn: &mut Turn<'_>, incident: u64) {
-    let name = crate::json::join(&["incident-", &crate::json::decimal(incident)]);
-    let payload = Json::verb("capture").text("snapshot", &name).flag("forensic", true);
-    turn.order(SNAPSHOTS, turn.timeouts.restore_ms, payload, None, &Order::Capture(name));
+    let name = join(&["incident-", &decimal(incident)]);
+    let mut payload = verb("capture");
+    payload.text("snapshot", &name).flag("forensic", true);
+    turn.order(SNAPSHOTS, turn.timeouts.restore_ms, &mut payload, None, &Order::Capture(name));
 }
 
 /// An eviction has ended. The node is no member either way; one that could not be told is for people to stop.
@@ -195,7 +205,7 @@ fn preserve(turn: &mut Turn<'_>, incident: u64) {
 /// Corrupt state.
 pub fn evicted(turn: &mut Turn<'_>, id: NodeId, number: u64, done: bool) -> Result<(), Rejection> {
     if !done {
-        turn.alert(To::Security, "eviction_failed", Json::object().num("node", id.0));
+        turn.alert(To::Security, "eviction_failed", Json::object().number("node", id.0));
     }
     let Some(mut incident) = INCIDENT.get(turn.host)?.filter(|incident| incident.number == number) else {
         return Ok(());
@@ -216,7 +226,7 @@ pub fn evicted(turn: &mut Turn<'_>, id: NodeId, number: u64, done: bool) -> Resu
 ///
 /// # Errors
 /// [`No::UnknownOperator`], [`No::Busy`], [`No::NothingToClear`].
-pub fn clear(turn: &mut Turn<'_>, by: &ByOperator) -> Result<Json, Rejection> {
+pub fn clear(turn: &mut Turn<'_>, by: &ByOperator) -> Result<Vec<u8>, Rejection> {
     turn.operator(&by.operator)?;
     turn.idle()?;
     let mut incident = INCIDENT.get(turn.host)?;
@@ -229,7 +239,7 @@ pub fn clear(turn: &mut Turn<'_>, by: &ByOperator) -> Result<Json, Rejection> {
         INCIDENT.put(turn.host, incident);
     }
     turn.cluster.suspects.clear();
-    Ok(Json::object())
+    Ok(Json::object().done())
 }
 
 /// A security incident that nobody has cleared, resumed or not.

@@ -1,14 +1,14 @@
 //! `init`: the cluster as it begins, all nodes healthy, and the election of its first leader.
 
 use crate::{
+    census::Census,
     consensus::{Causes, Quorum, Round},
     error::No,
     events::Init,
     leader,
     params::{LIST_MAX, NODES_MAX},
     state::{
-        CLUSTER, Census, Cluster, Figures, HEALTHY, Last, NODES, Node, NodeId, NodeState, PEOPLE, People, Phase,
-        TIMEOUTS,
+        CLUSTER, Cluster, Figures, HEALTHY, Last, NODES, Node, NodeId, NodeState, PEOPLE, People, Phase, TIMEOUTS,
     },
     turn::{Turn, text},
 };

@@ -2,15 +2,15 @@
 
 use crate::{
     incident,
-    json::{Json, decimal},
     moves::{self, healthy_after},
+    order::Order,
     params::RETRIES,
-    state::{NodeId, Order, Phase},
+    state::{NodeId, Phase},
     stored::stored,
-    turn::{BROADCAST, NODE_AGENT, To, Turn},
+    turn::{BROADCAST, NODE_AGENT, To, Turn, verb},
     verify,
 };
-use reprise_guest::{LogLevel, abi::Rejection};
+use reprise_guest::{LogLevel, abi::Rejection, json::Json, text::decimal};
 
 /// Who leads, or is asked to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub fn elect(turn: &mut Turn<'_>) -> Result<(), Rejection> {
 fn ask(turn: &mut Turn<'_>, candidate: Option<NodeId>, refused: u32) -> Result<(), Rejection> {
     let Some(node) = candidate else {
         turn.cluster.leader = None;
-        turn.alert(To::Operators, "no_candidate_for_the_lead", Json::object().num("term", turn.cluster.term));
+        turn.alert(To::Operators, "no_candidate_for_the_lead", Json::object().number("term", turn.cluster.term));
         if turn.cluster.phase == Phase::Electing {
             verify::manual(turn, "no_leader")?;
         }
@@ -48,8 +48,13 @@ fn ask(turn: &mut Turn<'_>, candidate: Option<NodeId>, refused: u32) -> Result<(
     turn.cluster.term += 1;
     let term = turn.cluster.term;
     turn.cluster.leader = Some(Leader { node, term, confirmed: false, refused });
-    let order = |verb| Json::verb(verb).num("node", node.0).num("term", term);
-    turn.order(NODE_AGENT, turn.timeouts.election_ms, order("lead"), Some(order("step_down")), &Order::Lead(term));
+    let order = |what| {
+        let mut order = verb(what);
+        order.number("node", node.0).number("term", term);
+        order
+    };
+    let (mut act, mut undo) = (order("lead"), order("step_down"));
+    turn.order(NODE_AGENT, turn.timeouts.election_ms, &mut act, Some(&mut undo), &Order::Lead(term));
     Ok(())
 }
 
@@ -73,7 +78,7 @@ pub fn answered(turn: &mut Turn<'_>, term: u64, done: bool) -> Result<(), Reject
     if done {
         turn.cluster.leader = Some(Leader { confirmed: true, ..leader });
         turn.log(LogLevel::Info, &["node ", &decimal(leader.node.0), " leads"]);
-        turn.say(BROADCAST, Json::verb("leader").num("node", leader.node.0).num("term", term));
+        turn.say(BROADCAST, verb("leader").number("node", leader.node.0).number("term", term));
         moves::finish_all(turn)?;
         if turn.cluster.phase == Phase::Electing {
             verify::begin(turn);

@@ -16,6 +16,7 @@
 pub mod audit;
 pub mod ballot;
 pub mod capsules;
+pub mod census;
 pub mod check;
 pub mod consensus;
 pub mod ended;
@@ -24,11 +25,11 @@ pub mod events;
 pub mod halt;
 pub mod incident;
 pub mod init;
-pub mod json;
 pub mod leader;
 pub mod membership;
 pub mod moves;
 pub mod node;
+pub mod order;
 pub mod params;
 pub mod restore;
 pub mod state;
@@ -42,6 +43,7 @@ use error::No;
 use reprise_guest::{
     Host, HostEvent, Policy, StepInput,
     abi::{Description, Rejection, Violation},
+    rejection::Code,
 };
 use turn::Turn;
 
@@ -58,7 +60,7 @@ impl Policy for Cluster {
             version: env!("CARGO_PKG_VERSION").into(),
             input_kinds: listed(&events::KINDS),
             views: listed(&views::VIEWS),
-            rejections: No::described(),
+            rejections: No::list(),
             governed: vec![],
         }
     }

@@ -3,14 +3,14 @@
 use crate::{
     error::No,
     events::NodeOrder,
-    json::Json,
     leader, moves,
     node::{self, find},
+    order::Order,
     params::NODES_MAX,
-    state::{EVICTED, HEALTHY, MOVES, NODES, Node, NodeId, NodeState, Order, REPORTS},
-    turn::{NODE_AGENT, Turn},
+    state::{EVICTED, HEALTHY, MOVES, NODES, Node, NodeId, NodeState, REPORTS},
+    turn::{NODE_AGENT, Turn, verb},
 };
-use reprise_guest::abi::Rejection;
+use reprise_guest::{abi::Rejection, json::Json};
 
 /// Takes a node out, whatever its state. Its capsules move as soon as nothing is halted.
 ///
@@ -26,8 +26,9 @@ pub fn evict(turn: &mut Turn<'_>, id: NodeId, node: &Node, incident: u64) -> Res
     EVICTED.put(turn.host, &id, &turn.now_ms);
     turn.cluster.suspects.retain(|suspect| *suspect != id);
     turn.cluster.figures.evictions += 1;
-    let payload = Json::verb("evict").num("node", id.0);
-    turn.order(NODE_AGENT, turn.timeouts.retry_ms, payload, None, &Order::Evict(id, incident));
+    let mut payload = verb("evict");
+    payload.number("node", id.0);
+    turn.order(NODE_AGENT, turn.timeouts.retry_ms, &mut payload, None, &Order::Evict(id, incident));
     if MOVES.get(turn.host, &id)?.is_none() {
         moves::begin(turn, id, turn.now_ms)?;
     }
@@ -54,7 +55,7 @@ pub fn forget(turn: &mut Turn<'_>, id: NodeId) -> Result<(), Rejection> {
 ///
 /// # Errors
 /// [`No::UnknownOperator`], [`No::UnknownNode`], [`No::NodeEvicted`], [`No::Busy`], [`No::NoHealthyNodes`].
-pub fn evict_by_hand(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Json, Rejection> {
+pub fn evict_by_hand(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Vec<u8>, Rejection> {
     turn.operator(&order.operator)?;
     let node = find(turn.host, order.node)?;
     turn.idle()?;
@@ -64,14 +65,14 @@ pub fn evict_by_hand(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Json, Rej
     }
     evict(turn, order.node, &node, 0)?;
     turn.judge();
-    Ok(Json::object())
+    Ok(Json::object().done())
 }
 
 /// An operator lets a node in, a new one or one that was evicted. It begins like one that is restarted by hand.
 ///
 /// # Errors
 /// [`No::UnknownOperator`], [`No::NodeKnown`], [`No::BadNodeCount`], [`No::MutationsHalted`], [`No::TransfersInFlight`].
-pub fn admit(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Json, Rejection> {
+pub fn admit(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Vec<u8>, Rejection> {
     turn.operator(&order.operator)?;
     let id = order.node;
     if NODES.get(turn.host, &id)?.is_some() {
@@ -86,5 +87,5 @@ pub fn admit(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Json, Rejection> 
     EVICTED.delete(turn.host, &id);
     turn.cluster.census.by_state[NodeState::Offline as usize] += 1;
     node::begin_restart(turn, id, Node::new(NodeState::Offline, turn.now_ms));
-    Ok(Json::object())
+    Ok(Json::object().done())
 }

@@ -8,13 +8,13 @@
 use crate::{
     error::No,
     events::{Fields, NodeOrder},
-    json::{Json, decimal},
+    order::Order,
     params::{BATCH_MAX, NODE_RECOVERY_TARGET_MS, ORDERS_MAX, RETRIES, STEP_NODES_MAX},
-    state::{CapsuleId, EVICTED, HEALTHY, HELD, LOADS, MOVES, NODES, NodeId, NodeState, Order, ROUTES},
+    state::{CapsuleId, EVICTED, HEALTHY, HELD, LOADS, MOVES, NODES, NodeId, NodeState, ROUTES},
     stored::stored,
-    turn::{BROADCAST, NODE_AGENT, To, Turn},
+    turn::{BROADCAST, NODE_AGENT, To, Turn, verb},
 };
-use reprise_guest::{Host, LogLevel, abi::Rejection, rejection::Code};
+use reprise_guest::{Host, LogLevel, abi::Rejection, json::Json, rejection::Code, text::decimal};
 
 /// How far the capsules of one node are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,11 +108,13 @@ fn send(turn: &mut Turn<'_>, from: NodeId, batch: &[CapsuleId], targets: &[NodeI
 }
 
 fn transfer(turn: &mut Turn<'_>, transfer: Transfer) {
-    let order = |verb| {
-        Json::verb(verb).num("from", transfer.from.0).num("to", transfer.to.0).ids("capsules", &transfer.capsules)
+    let order = |what| {
+        let mut order = verb(what);
+        order.number("from", transfer.from.0).number("to", transfer.to.0).numbers("capsules", &transfer.capsules);
+        order
     };
-    let (act, undo) = (order("transfer"), order("take_back"));
-    turn.order(NODE_AGENT, turn.timeouts.transfer_ms, act, Some(undo), &Order::Transfer(transfer));
+    let (mut act, mut undo) = (order("transfer"), order("take_back"));
+    turn.order(NODE_AGENT, turn.timeouts.transfer_ms, &mut act, Some(&mut undo), &Order::Transfer(transfer));
 }
 
 /// A transfer has ended. A done one may answer `{"unhealthy": [3, 7]}`: capsules that did not arrive in good health.
@@ -139,8 +141,9 @@ pub fn landed(turn: &mut Turn<'_>, mut flight: Transfer, answer: Option<&[u8]>) 
             return Ok(());
         }
         moving.stuck += u32::try_from(flight.capsules.len()).unwrap_or(u32::MAX);
-        let details = Json::object().num("from", from.0).ids("capsules", &flight.capsules);
-        turn.alert(To::Operators, "capsules_not_moved", details);
+        let mut details = Json::object();
+        details.number("from", from.0).numbers("capsules", &flight.capsules);
+        turn.alert(To::Operators, "capsules_not_moved", &mut details);
     }
     moving.flying = moving.flying.saturating_sub(1);
     if moving.flying > 0 {
@@ -182,8 +185,9 @@ fn verify_health(turn: &mut Turn<'_>, flight: &Transfer, answer: &[u8]) {
     };
     if !unhealthy.is_empty() {
         turn.cluster.figures.unhealthy += unhealthy.len() as u64;
-        let details = Json::object().num("node", flight.to.0).ids("capsules", &unhealthy);
-        turn.alert(To::Operators, "capsules_unhealthy", details);
+        let mut details = Json::object();
+        details.number("node", flight.to.0).numbers("capsules", &unhealthy);
+        turn.alert(To::Operators, "capsules_unhealthy", &mut details);
     }
 }
 
@@ -205,7 +209,7 @@ pub fn finish_all(turn: &mut Turn<'_>) -> Result<(), Rejection> {
             turn.cluster.figures.late_recoveries += u64::from(took_ms >= NODE_RECOVERY_TARGET_MS);
             let (nodes, moved) = (turn.cluster.census.members(), decimal(moving.dealt));
             turn.log(LogLevel::Info, &["redistributed ", &moved, " capsules from node ", &decimal(from.0)]);
-            turn.say(BROADCAST, Json::verb("resume").num("without", from.0).num("nodes", nodes));
+            turn.say(BROADCAST, verb("resume").number("without", from.0).number("nodes", nodes));
         }
     }
     Ok(())
@@ -234,7 +238,7 @@ pub fn wake(turn: &mut Turn<'_>, first: u32) -> Result<(), Rejection> {
 /// # Errors
 /// [`No::UnknownOperator`], [`No::UnknownNode`], [`No::WrongNodeState`], [`No::TransfersInFlight`],
 /// [`No::NothingToMove`], [`No::MutationsHalted`], [`No::NoHealthyNodes`].
-pub fn redistribute(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Json, Rejection> {
+pub fn redistribute(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Vec<u8>, Rejection> {
     turn.operator(&order.operator)?;
     let id = order.node;
     if EVICTED.get(turn.host, &id)?.is_none() {
@@ -251,7 +255,7 @@ pub fn redistribute(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Json, Reje
     require_healthy(turn)?;
     turn.mutable()?;
     begin(turn, id, since_ms)?;
-    Ok(Json::object())
+    Ok(Json::object().done())
 }
 
 /// Somebody could take over.
@@ -281,7 +285,7 @@ fn no_healthy_nodes(turn: &mut Turn<'_>, from: NodeId) {
     turn.alert(
         To::Operators,
         "no_healthy_nodes",
-        Json::object().num("code", No::NoHealthyNodes.code()).num("from", from.0),
+        Json::object().number("code", No::NoHealthyNodes.code()).number("from", from.0),
     );
 }
 

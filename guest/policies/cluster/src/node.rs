@@ -12,13 +12,13 @@
 use crate::{
     error::No,
     events::{Beat, NodeOrder},
-    json::Json,
     leader, membership, moves,
+    order::Order,
     params::RETRIES,
-    state::{CLUSTER, EVICTED, MOVES, NODES, Node, NodeId, NodeState, Order},
-    turn::{NODE_AGENT, To, Turn},
+    state::{CLUSTER, EVICTED, MOVES, NODES, Node, NodeId, NodeState},
+    turn::{NODE_AGENT, To, Turn, verb},
 };
-use reprise_guest::{Host, abi::Rejection};
+use reprise_guest::{Host, abi::Rejection, json::Json};
 
 /// A sign of life. Of a healthy node it is two host calls, however large the cluster.
 ///
@@ -56,12 +56,13 @@ pub fn find(host: &mut dyn Host, id: NodeId) -> Result<Node, Rejection> {
     Err(if EVICTED.get(host, &id)?.is_some() { No::NodeEvicted } else { No::UnknownNode }.node(id))
 }
 
-/// The node's timer is due.
+/// The node's timer is due. While the node's agent is asked, its answer is waited for: the timer is of an earlier
+/// setting.
 ///
 /// # Errors
 /// Corrupt state.
 pub fn due(turn: &mut Turn<'_>, id: NodeId) -> Result<(), Rejection> {
-    let Some(mut node) = NODES.get(turn.host, &id)? else { return Ok(()) };
+    let Some(mut node) = NODES.get(turn.host, &id)?.filter(|node| node.order == 0) else { return Ok(()) };
     match node.state {
         NodeState::Healthy => {
             let silent_ms = turn.now_ms.saturating_sub(node.beat_ms);
@@ -87,10 +88,11 @@ fn degrade(turn: &mut Turn<'_>, id: NodeId, mut node: Node) {
 
 /// Asks the node's agent for a sign of life, a recovery or a restart.
 #[inline(never)]
-fn revive(turn: &mut Turn<'_>, id: NodeId, mut node: Node, verb: &str, for_ms: u64) {
+fn revive(turn: &mut Turn<'_>, id: NodeId, mut node: Node, what: &str, for_ms: u64) {
     let attempt = node.retries.saturating_add(1);
-    let payload = Json::verb(verb).num("node", id.0).num("attempt", attempt);
-    node.order = turn.order(NODE_AGENT, for_ms, payload, None, &Order::Revive(id));
+    let mut payload = verb(what);
+    payload.number("node", id.0).number("attempt", attempt);
+    node.order = turn.order(NODE_AGENT, for_ms, &mut payload, None, &Order::Revive(id));
     node.due_ms = turn.now_ms.saturating_add(for_ms);
     NODES.put(turn.host, &id, &node);
 }
@@ -117,7 +119,7 @@ pub fn revived(turn: &mut Turn<'_>, number: u64, id: NodeId, done: bool) -> Resu
         wait_ms = turn.timeouts.failover_delay_ms;
     }
     if node.state == NodeState::Recovering && node.retries == 1 {
-        turn.alert(To::Operators, "restart_failed", Json::object().num("node", id.0));
+        turn.alert(To::Operators, "restart_failed", Json::object().number("node", id.0));
     }
     node.due_ms = turn.now_ms.saturating_add(wait_ms);
     NODES.put(turn.host, &id, &node);
@@ -159,7 +161,7 @@ fn fail_over(turn: &mut Turn<'_>, id: NodeId, node: &mut Node) -> Result<(), Rej
 ///
 /// # Errors
 /// [`No::UnknownOperator`], [`No::UnknownNode`], [`No::WrongNodeState`], [`No::NoHealthyNodes`], [`No::Busy`].
-pub fn failover_by_hand(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Json, Rejection> {
+pub fn failover_by_hand(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Vec<u8>, Rejection> {
     turn.operator(&order.operator)?;
     let mut node = find(turn.host, order.node)?;
     if node.state != NodeState::Failing {
@@ -169,14 +171,14 @@ pub fn failover_by_hand(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Json, 
     moves::require_healthy(turn)?;
     fail_over(turn, order.node, &mut node)?;
     turn.judge();
-    Ok(Json::object())
+    Ok(Json::object().done())
 }
 
 /// An operator restarts an offline node.
 ///
 /// # Errors
 /// [`No::UnknownOperator`], [`No::UnknownNode`], [`No::WrongNodeState`], [`No::TransfersInFlight`].
-pub fn restart(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Json, Rejection> {
+pub fn restart(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Vec<u8>, Rejection> {
     turn.operator(&order.operator)?;
     let id = order.node;
     let node = find(turn.host, id)?;
@@ -187,7 +189,7 @@ pub fn restart(turn: &mut Turn<'_>, order: &NodeOrder) -> Result<Json, Rejection
     // What has not moved stays where it is.
     MOVES.delete(turn.host, &id);
     begin_restart(turn, id, node);
-    Ok(Json::object())
+    Ok(Json::object().done())
 }
 
 /// OFFLINE to RECOVERING.

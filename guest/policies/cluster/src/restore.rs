@@ -7,14 +7,14 @@ use crate::{
     error::No,
     events::{self, Fields, NewSnapshot},
     halt, incident,
-    json::Json,
+    order::Order,
     params::{LIST_MAX, ORDERS_MAX},
-    state::{INCIDENT, NODES, Node, NodeId, Order, Phase, RESTORATION, SNAPSHOTS},
+    state::{INCIDENT, NODES, Node, NodeId, Phase, RESTORATION, SNAPSHOTS},
     stored::{stored, stored_enum},
-    turn::{self, NODE_AGENT, To, Turn, text},
+    turn::{self, NODE_AGENT, To, Turn, text, verb},
     verify,
 };
-use reprise_guest::abi::Rejection;
+use reprise_guest::{abi::Rejection, json::Json};
 
 /// A snapshot that can be restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ stored!(Restoration { number, snapshot, operator, stage, after, flying, restored
 ///
 /// # Errors
 /// [`No::BadText`], [`No::SnapshotKnown`].
-pub fn register(turn: &mut Turn<'_>, new: NewSnapshot) -> Result<Json, Rejection> {
+pub fn register(turn: &mut Turn<'_>, new: NewSnapshot) -> Result<Vec<u8>, Rejection> {
     text("snapshot", &new.snapshot)?;
     text("digest", &new.digest)?;
     let snapshots = SNAPSHOTS.get(turn.host)?.unwrap_or_default();
@@ -100,7 +100,7 @@ pub fn register(turn: &mut Turn<'_>, new: NewSnapshot) -> Result<Json, Rejection
         return Err(No::SnapshotKnown.says(&[&new.snapshot]));
     }
     remember(turn, snapshots, Snapshot { name: new.snapshot, tick: new.tick, digest: new.digest });
-    Ok(Json::object())
+    Ok(Json::object().done())
 }
 
 fn remember(turn: &mut Turn<'_>, mut snapshots: Snapshots, new: Snapshot) {
@@ -138,7 +138,7 @@ pub fn captured(turn: &mut Turn<'_>, name: String, answer: Option<&[u8]>) -> Res
 /// # Errors
 /// [`No::UnknownOperator`], [`No::NotAuthorised`], [`No::UnknownSnapshot`], [`No::RestorePending`], [`No::NotCleared`],
 /// [`No::Busy`].
-pub fn request(turn: &mut Turn<'_>, request: &events::Restore) -> Result<Json, Rejection> {
+pub fn request(turn: &mut Turn<'_>, request: &events::Restore) -> Result<Vec<u8>, Rejection> {
     turn.admin(&request.operator)?;
     let snapshots = SNAPSHOTS.get(turn.host)?.unwrap_or_default();
     let Some(snapshot) = snapshots.known.into_iter().find(|known| known.name == request.snapshot) else {
@@ -149,15 +149,16 @@ pub fn request(turn: &mut Turn<'_>, request: &events::Restore) -> Result<Json, R
         return Err(No::NotCleared.says(&["a security incident has to be cleared first"]));
     }
     turn.idle()?;
-    let payload = Json::verb("check").text("snapshot", &snapshot.name).text("digest", &snapshot.digest);
+    let mut payload = verb("check");
+    payload.text("snapshot", &snapshot.name).text("digest", &snapshot.digest);
     let number = turn.cluster.last.order + 1;
-    turn.order(turn::SNAPSHOTS, turn.timeouts.restore_ms, payload, None, &Order::Check(number));
+    turn.order(turn::SNAPSHOTS, turn.timeouts.restore_ms, &mut payload, None, &Order::Check(number));
     let operator = request.operator.clone();
     let stage = Stage::Checking;
     let restoration =
         Box::new(Restoration { number, snapshot, operator, stage, after: None, flying: 0, restored: 0, failed: 0 });
     RESTORATION.put(turn.host, &restoration);
-    Ok(Json::object().num("restoration", number))
+    Ok(Json::object().number("restoration", number).done())
 }
 
 /// No restoration is under way.
@@ -253,8 +254,9 @@ fn next_nodes(turn: &mut Turn<'_>, mut restoration: Box<Restoration>) -> Result<
     let after = restoration.after;
     let rest = nodes.into_iter().filter(|(id, node)| after < Some(*id) && node.state.is_member());
     for (id, _) in rest.take(ORDERS_MAX as usize) {
-        let payload = Json::verb("restore").num("node", id.0).text("snapshot", &restoration.snapshot.name);
-        turn.order(NODE_AGENT, turn.timeouts.restore_ms, payload, None, &Order::Restore(id, restoration.number));
+        let mut payload = verb("restore");
+        payload.number("node", id.0).text("snapshot", &restoration.snapshot.name);
+        turn.order(NODE_AGENT, turn.timeouts.restore_ms, &mut payload, None, &Order::Restore(id, restoration.number));
         restoration.after = Some(id);
         restoration.flying += 1;
     }
@@ -284,7 +286,7 @@ pub fn restored(turn: &mut Turn<'_>, id: NodeId, number: u64, done: bool) -> Res
     restoration.restored += u32::from(done);
     restoration.failed += u32::from(!done);
     if !done {
-        turn.alert(To::Operators, "node_not_restored", Json::object().num("node", id.0));
+        turn.alert(To::Operators, "node_not_restored", Json::object().number("node", id.0));
     }
     if restoration.flying == 0 {
         return next_nodes(turn, restoration);
@@ -307,11 +309,12 @@ pub fn proven(turn: &mut Turn<'_>) -> Result<bool, Rejection> {
     restoration.stage = Stage::Done;
     turn.cluster.figures.restores += 1;
     RESTORATION.put(turn.host, &restoration);
-    let result = Json::object()
-        .num("restored_tick", restoration.snapshot.tick)
-        .num("nodes_restored", restoration.restored)
+    let mut result = Json::object();
+    result
+        .number("restored_tick", restoration.snapshot.tick)
+        .number("nodes_restored", restoration.restored)
         .text("snapshot", &restoration.snapshot.name);
-    turn.alert(To::Operators, "restored", result);
+    turn.alert(To::Operators, "restored", &mut result);
     Ok(true)
 }
 
@@ -323,8 +326,9 @@ pub fn proven(turn: &mut Turn<'_>) -> Result<bool, Rejection> {
 pub fn give_up(turn: &mut Turn<'_>, why: &str) -> Result<(), Rejection> {
     if let Some(restoration) = RESTORATION.get(turn.host)?.filter(|last| last.stage != Stage::Done) {
         RESTORATION.delete(turn.host);
-        let details = Json::object().text("why", why).text("snapshot", &restoration.snapshot.name);
-        turn.alert(To::Operators, "restoration_given_up", details);
+        let mut details = Json::object();
+        details.text("why", why).text("snapshot", &restoration.snapshot.name);
+        turn.alert(To::Operators, "restoration_given_up", &mut details);
     }
     Ok(())
 }

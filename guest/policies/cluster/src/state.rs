@@ -5,14 +5,16 @@
 
 use crate::{
     ballot::Ballot,
+    census::Census,
     consensus::{Causes, Round},
     halt::Halt,
     incident::Incident,
     leader::Leader,
-    moves::{Move, Transfer},
+    moves::Move,
+    order::Order,
     params::Timeouts,
     restore::{Restoration, Snapshots},
-    stored::{Cell, Map, Stored, read_number, stored, stored_enum, write_number},
+    stored::{Cell, Map, Stored, stored, stored_enum, write_number},
 };
 use reprise_guest::typed::StateKey;
 use serde::Deserialize;
@@ -58,9 +60,9 @@ macro_rules! id {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
         pub struct $name(pub u32);
 
-        impl From<$name> for u32 {
+        impl From<$name> for u64 {
             fn from(id: $name) -> Self {
-                id.0
+                id.0.into()
             }
         }
 
@@ -205,61 +207,6 @@ pub struct People {
 }
 stored!(People { operators, admins });
 
-/// What was ordered and is waited for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// One of the retries, a recovery or a restart of a node.
-    Revive(NodeId),
-    /// The candidate of this term takes the lead.
-    Lead(u64),
-    /// Capsules move.
-    Transfer(Transfer),
-    /// A node is taken out, by this incident (0: by an operator).
-    Evict(NodeId, u64),
-    /// A snapshot of everything is taken.
-    Capture(String),
-    /// A snapshot is checked, for the restoration of this number.
-    Check(u64),
-    /// A node is restored, by the restoration of this number.
-    Restore(NodeId, u64),
-}
-
-impl Stored for Order {
-    fn store(&self, out: &mut Vec<u8>) {
-        let (variant, number) = match self {
-            Self::Revive(id) => (0, u64::from(id.0)),
-            Self::Lead(term) => (1, *term),
-            Self::Transfer(_) => (2, 0),
-            Self::Evict(id, _) => (3, u64::from(id.0)),
-            Self::Capture(_) => (4, 0),
-            Self::Check(number) => (5, *number),
-            Self::Restore(id, _) => (6, u64::from(id.0)),
-        };
-        write_number(variant, out);
-        match self {
-            Self::Transfer(transfer) => transfer.store(out),
-            Self::Capture(name) => name.store(out),
-            _ => write_number(number, out),
-        }
-        if let Self::Evict(_, number) | Self::Restore(_, number) = self {
-            write_number(*number, out);
-        }
-    }
-
-    fn load(from: &mut &[u8]) -> Option<Self> {
-        Some(match read_number(from)? {
-            0 => Self::Revive(Stored::load(from)?),
-            1 => Self::Lead(Stored::load(from)?),
-            2 => Self::Transfer(Stored::load(from)?),
-            3 => Self::Evict(Stored::load(from)?, Stored::load(from)?),
-            4 => Self::Capture(Stored::load(from)?),
-            5 => Self::Check(Stored::load(from)?),
-            6 => Self::Restore(Stored::load(from)?, Stored::load(from)?),
-            _ => return None,
-        })
-    }
-}
-
 /// What goes on with the whole. Everything but [`Phase::Running`] halts all mutations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -328,70 +275,6 @@ impl Phase {
             Self::Halted => "halted",
         }
     }
-}
-
-/// How many of everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Census {
-    /// Nodes in each state, in the order of [`NodeState::ALL`].
-    pub by_state: [u32; 5],
-    /// Capsules, wherever they are.
-    pub capsules: u32,
-}
-stored!(Census { by_state, capsules });
-
-impl Stored for [u32; 5] {
-    fn store(&self, out: &mut Vec<u8>) {
-        for count in self {
-            count.store(out);
-        }
-    }
-
-    fn load(from: &mut &[u8]) -> Option<Self> {
-        let mut counts = [0; 5];
-        for count in &mut counts {
-            *count = Stored::load(from)?;
-        }
-        Some(counts)
-    }
-}
-
-impl Census {
-    /// Nodes in a state.
-    #[must_use]
-    pub fn of(&self, state: NodeState) -> u32 {
-        self.by_state[state as usize]
-    }
-
-    /// Every node, evicted ones aside.
-    #[must_use]
-    pub fn nodes(&self) -> u32 {
-        self.by_state.iter().sum()
-    }
-
-    /// The N of which two thirds are asked for: neither offline nor recovering.
-    #[must_use]
-    pub fn members(&self) -> u32 {
-        NodeState::ALL.into_iter().filter(|state| state.is_member()).map(|state| self.of(state)).sum()
-    }
-
-    /// Members that were heard of in time.
-    #[must_use]
-    pub fn responsive(&self) -> u32 {
-        self.of(NodeState::Healthy)
-    }
-
-    /// At least two thirds of the members are responsive (2.3).
-    #[must_use]
-    pub fn has_quorum(&self) -> bool {
-        self.members() > 0 && self.responsive() >= quorum(self.members())
-    }
-}
-
-/// Two thirds of so many nodes, rounded up (2.3).
-#[must_use]
-pub const fn quorum(nodes: u32) -> u32 {
-    (2 * nodes).div_ceil(3)
 }
 
 /// Figures, all counted from the beginning.

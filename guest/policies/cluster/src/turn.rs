@@ -6,13 +6,15 @@ use crate::{
     consensus,
     error::No,
     events::Event,
-    json::{Json, decimal, join, push_decimal},
+    order::Order,
     params::{NOTICE_MS, Timeouts},
-    state::{CLUSTER, Change, Cluster, HEALTHY, Node, NodeId, NodeState, ORDERS, Order, PEOPLE, Phase, TIMEOUTS},
+    state::{CLUSTER, Change, Cluster, HEALTHY, Node, NodeId, NodeState, ORDERS, PEOPLE, Phase, TIMEOUTS},
 };
 use reprise_guest::{
     Host, LogLevel,
     abi::{Compensator, Effect, Rejection, Timer},
+    json::Json,
+    text::{decimal, join, push_decimal},
 };
 
 /// The driver on each node.
@@ -69,7 +71,7 @@ impl<'h> Turn<'h> {
         let status = self.cluster.status();
         if status != self.before {
             let proposals = self.cluster.accepts_proposals();
-            self.say(BROADCAST, Json::verb("status").text("status", status.name()).flag("proposals", proposals));
+            self.say(BROADCAST, verb("status").text("status", status.name()).flag("proposals", proposals));
             self.log(LogLevel::Warn, &["cluster is ", status.name()]);
         }
         CLUSTER.put(self.host, &self.cluster);
@@ -127,7 +129,14 @@ impl<'h> Turn<'h> {
 
     /// Orders something whose end matters. Answers the order's number.
     #[inline(never)]
-    pub fn order(&mut self, driver: &str, for_ms: u64, payload: Json, undo: Option<Json>, order: &Order) -> u64 {
+    pub fn order(
+        &mut self,
+        driver: &str,
+        for_ms: u64,
+        payload: &mut Json,
+        undo: Option<&mut Json>,
+        order: &Order,
+    ) -> u64 {
         let number = self.emit(driver, for_ms, payload, undo);
         ORDERS.put(self.host, &number, order);
         number
@@ -135,31 +144,31 @@ impl<'h> Turn<'h> {
 
     /// Says something that nobody waits for.
     #[inline(never)]
-    pub fn say(&mut self, driver: &str, payload: Json) {
+    pub fn say(&mut self, driver: &str, payload: &mut Json) {
         self.emit(driver, NOTICE_MS, payload, None);
     }
 
     /// Tells people.
     #[inline(never)]
-    pub fn alert(&mut self, to: To, what: &str, details: Json) {
+    pub fn alert(&mut self, to: To, what: &str, details: &mut Json) {
         let to = match to {
             To::Operators => "operators",
             To::Security => "security",
         };
         self.log(LogLevel::Error, &["alert to ", to, ": ", what]);
-        self.say(ALERT, Json::verb("alert").text("to", to).text("what", what).nested("details", details));
+        self.say(ALERT, verb("alert").text("to", to).text("what", what).verbatim("details", &details.done()));
     }
 
     #[inline(never)]
-    fn emit(&mut self, driver: &str, for_ms: u64, payload: Json, undo: Option<Json>) -> u64 {
+    fn emit(&mut self, driver: &str, for_ms: u64, payload: &mut Json, undo: Option<&mut Json>) -> u64 {
         self.cluster.last.order += 1;
         let number = self.cluster.last.order;
         self.host.emit(Effect {
             idempotency_key: join(&[driver, ".", &decimal(number)]),
             driver: driver.into(),
             deadline_ms: self.now_ms.saturating_add(for_ms),
-            payload: payload.end(),
-            compensator: undo.map(|undo| Compensator { driver: driver.into(), payload: undo.end() }),
+            payload: payload.done(),
+            compensator: undo.map(|undo| Compensator { driver: driver.into(), payload: undo.done() }),
         });
         number
     }
@@ -222,6 +231,15 @@ impl<'h> Turn<'h> {
     }
 }
 
+/// The beginning of what a driver is told: what it is to do.
+#[must_use]
+#[inline(never)]
+pub fn verb(verb: &str) -> Json {
+    let mut json = Json::object();
+    json.text("do", verb);
+    json
+}
+
 /// A name, digest or reason within its bounds.
 ///
 /// # Errors
@@ -246,7 +264,7 @@ pub fn dispatch(host: &mut dyn Host, now_ms: u64, event: Event) -> Result<Vec<u8
     }
     let mut turn = Turn::open(host, now_ms)?;
     let answer = match event {
-        Event::Init(_) | Event::Heartbeat(_) => Json::object(),
+        Event::Init(_) | Event::Heartbeat(_) => Vec::new(),
         Event::Report(report) => consensus::report(&mut turn, report)?,
         Event::Propose(propose) => ballot::propose(&mut turn, &propose)?,
         Event::Vote(vote) => ballot::vote(&mut turn, &vote)?,
@@ -268,5 +286,5 @@ pub fn dispatch(host: &mut dyn Host, now_ms: u64, event: Event) -> Result<Vec<u8
         Event::Audit(audit) => audit::audit(&mut turn, &audit)?,
     };
     turn.close();
-    Ok(answer.end())
+    Ok(answer)
 }

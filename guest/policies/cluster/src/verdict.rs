@@ -7,14 +7,12 @@
 use crate::{
     ballot,
     consensus::{self, Trigger},
-    halt, incident,
-    json::Json,
-    leader, moves,
+    halt, incident, leader, moves,
     state::Phase,
     turn::{To, Turn},
     verify,
 };
-use reprise_guest::abi::Rejection;
+use reprise_guest::{abi::Rejection, json::Json};
 
 /// Judges the evidence.
 ///
@@ -41,8 +39,9 @@ fn tell_of_tampering(turn: &mut Turn<'_>) {
     let round = &mut turn.cluster.round;
     if !round.invalid.is_empty() && !round.told {
         round.told = true;
-        let details = Json::object().num("round", round.number).ids("nodes", &round.invalid);
-        turn.alert(To::Security, "investigate_tampering", details);
+        let mut details = Json::object();
+        details.number("round", round.number).numbers("nodes", &round.invalid);
+        turn.alert(To::Security, "investigate_tampering", &mut details);
     }
 }
 

@@ -5,13 +5,11 @@ use crate::{
     consensus::{Causes, Quorum, open_round},
     error::No,
     events::ByOperator,
-    incident,
-    json::Json,
-    leader, moves, restore,
+    incident, leader, moves, restore,
     state::{NODES, Phase},
-    turn::{BROADCAST, To, Turn},
+    turn::{BROADCAST, To, Turn, verb},
 };
-use reprise_guest::abi::Rejection;
+use reprise_guest::{abi::Rejection, json::Json};
 
 /// Asks every member for its digest and its proofs.
 #[inline(never)]
@@ -19,7 +17,7 @@ pub fn begin(turn: &mut Turn<'_>) {
     ballot::void(turn);
     turn.cluster.phase = Phase::Verifying;
     let round = open_round(turn);
-    turn.say(BROADCAST, Json::verb("verify").num("round", round));
+    turn.say(BROADCAST, verb("verify").number("round", round));
     turn.timer("verify", turn.timeouts.verify_ms, round);
 }
 
@@ -46,7 +44,7 @@ fn agreed(turn: &mut Turn<'_>) -> Result<(), Rejection> {
     incident::end(turn)?;
     turn.cluster.phase = Phase::Running;
     turn.cluster.causes = Causes { quorum: Quorum::Held, digests: false, vote: false };
-    turn.say(BROADCAST, Json::verb("resume").num("nodes", turn.cluster.census.members()));
+    turn.say(BROADCAST, verb("resume").number("nodes", turn.cluster.census.members()));
     let leads = match turn.cluster.leader.clone() {
         Some(leader) => NODES.get(turn.host, &leader.node)?.is_some_and(|node| node.state.is_member()),
         None => false,
@@ -66,8 +64,9 @@ fn agreed(turn: &mut Turn<'_>) -> Result<(), Rejection> {
 pub fn manual(turn: &mut Turn<'_>, why: &str) -> Result<(), Rejection> {
     turn.cluster.phase = Phase::Manual;
     let (agree, members) = (turn.cluster.round.agree, turn.cluster.census.members());
-    let details = Json::object().text("why", why).num("agree", agree).num("nodes", members);
-    turn.alert(To::Operators, "manual_intervention", details);
+    let mut details = Json::object();
+    details.text("why", why).number("agree", agree).number("nodes", members);
+    turn.alert(To::Operators, "manual_intervention", &mut details);
     restore::interrupted(turn)
 }
 
@@ -76,7 +75,7 @@ pub fn manual(turn: &mut Turn<'_>, why: &str) -> Result<(), Rejection> {
 /// # Errors
 /// [`No::UnknownOperator`], [`No::Busy`], [`No::RestorePending`], [`No::SuspectPresent`], [`No::NoQuorum`],
 /// [`No::NothingToResume`].
-pub fn resume(turn: &mut Turn<'_>, by: &ByOperator) -> Result<Json, Rejection> {
+pub fn resume(turn: &mut Turn<'_>, by: &ByOperator) -> Result<Vec<u8>, Rejection> {
     turn.operator(&by.operator)?;
     turn.idle()?;
     let causes = &turn.cluster.causes;
@@ -91,5 +90,5 @@ pub fn resume(turn: &mut Turn<'_>, by: &ByOperator) -> Result<Json, Rejection> {
         return Err(No::NoQuorum.says(&["wait for nodes, or fail them over"]));
     }
     begin(turn);
-    Ok(Json::object().num("round", turn.cluster.round.number))
+    Ok(Json::object().number("round", turn.cluster.round.number).done())
 }

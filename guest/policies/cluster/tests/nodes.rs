@@ -128,6 +128,19 @@ fn a_restart_that_fails_is_tried_again() {
 }
 
 #[test]
+fn a_timer_of_an_earlier_life_does_not_restart_a_node_twice() {
+    let mut sim = Sim::new(4);
+    sim.beats(2_000, 1..=4);
+    sim.ok(2_000, "evict", json!({ "node": 4, "operator": "ann" }));
+    sim.ok(2_000, "admit", json!({ "node": 4, "operator": "ann" }));
+    // The timer of its last heartbeat is due while its agent is still at work.
+    sim.keep(10_000, 1..=3);
+    assert_eq!(sim.said("restart").len(), 1);
+    assert_eq!(sim.done(10_500, "restart", ""), 1);
+    assert_eq!(sim.state(4), "HEALTHY");
+}
+
+#[test]
 fn candidates_are_asked_in_turn_and_three_refusals_are_a_global_failure() {
     let mut sim = Sim::new(6);
     let at_ms = sim.lose(1, 2..=6);

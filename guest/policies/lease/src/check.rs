@@ -12,6 +12,7 @@ use crate::{
 use reprise_guest::{
     Host,
     abi::{Rejection, Violation},
+    text::{decimal, join},
 };
 
 /// Holds the invariants that the last step can have broken.
@@ -24,7 +25,7 @@ pub fn check(host: &mut dyn Host) -> Result<(), Violation> {
     let (Some(header), Some(lease)) =
         (HEADER.get(host).map_err(unreadable)?, LEASES.get(host, &partition).map_err(unreadable)?)
     else {
-        return violated("state-present", format!("partition {}", partition.0));
+        return violated("state-present", join(&["partition ", &decimal(partition.0)]));
     };
     let owner = match lease.owner() {
         Some(owner) => RANKS.get(host, &owner).map_err(unreadable)?,
@@ -52,7 +53,11 @@ fn check_all(host: &mut dyn Host, epoch_before: u64) -> Result<(), Violation> {
 }
 
 fn check_epoch(header: &Header, before: u64) -> Result<(), Violation> {
-    if header.epoch >= before { Ok(()) } else { violated("epoch-never-falls", format!("{before} to {}", header.epoch)) }
+    if header.epoch >= before {
+        Ok(())
+    } else {
+        violated("epoch-never-falls", join(&[&decimal(before), " to ", &decimal(header.epoch)]))
+    }
 }
 
 /// At most one owner is given by the shape of [`Lease`]; that he may own, and under which epoch, is held here.
@@ -63,10 +68,10 @@ fn check_lease(
     owner: Option<&RankRecord>,
 ) -> Result<(), Violation> {
     if matches!(lease.standing, Standing::Held { .. }) && owner.is_none_or(|record| !record.health.may_own()) {
-        return violated("owner-is-an-active-member", format!("partition {}", partition.0));
+        return violated("owner-is-an-active-member", join(&["partition ", &decimal(partition.0)]));
     }
     if lease.epoch > header.epoch {
-        return violated("lease-epoch-has-begun", format!("partition {}", partition.0));
+        return violated("lease-epoch-has-begun", join(&["partition ", &decimal(partition.0)]));
     }
     Ok(())
 }
@@ -78,7 +83,7 @@ fn check_rank(rank: Rank, record: &RankRecord) -> Result<(), Violation> {
     if at_rest == record.fault.is_none() {
         Ok(())
     } else {
-        violated("failure-has-an-event", format!("rank {}", rank.0))
+        violated("failure-has-an-event", join(&["rank ", &decimal(rank.0)]))
     }
 }
 
@@ -87,13 +92,13 @@ fn check_plan(cluster: &Cluster) -> Result<(), Violation> {
         (None, None) => {}
         (Some(plan), Some(execution)) => {
             if !plan.is_ordered() {
-                return violated("plan-in-order", format!("plan of epoch {}", plan.epoch));
+                return violated("plan-in-order", join(&["plan of epoch ", &decimal(plan.epoch)]));
             }
             if plan.epoch != cluster.header.epoch || plan.hash() != cluster.header.plan {
-                return violated("plan-is-of-this-epoch", format!("plan of epoch {}", plan.epoch));
+                return violated("plan-is-of-this-epoch", join(&["plan of epoch ", &decimal(plan.epoch)]));
             }
             if usize::try_from(execution.next).is_ok_and(|next| next >= plan.actions.len()) {
-                return violated("action-in-flight-exists", format!("action {}", execution.next));
+                return violated("action-in-flight-exists", join(&["action ", &decimal(execution.next)]));
             }
         }
         _ => return violated("plan-has-its-execution", String::new()),
@@ -103,7 +108,7 @@ fn check_plan(cluster: &Cluster) -> Result<(), Violation> {
     let planned = |rank: &Rank| cluster.plan.as_ref().is_some_and(|p| p.actions.iter().any(|a| a.rank == *rank));
     for (rank, _) in waiting {
         if !awaited && !planned(rank) {
-            return violated("failure-is-in-the-plan", format!("rank {}", rank.0));
+            return violated("failure-is-in-the-plan", join(&["rank ", &decimal(rank.0)]));
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Checkpoints: recovery epoch, lease table and pending-plan hash, bound by a digest; and how a recovery goes on from one.
 
 use crate::{
-    digest::{self, Digest, encoded, from_hex},
+    digest::{self, Digest, from_hex},
     error::{ErrorRecord, No},
     events::Restore,
     execute::{self, Execution},
@@ -12,7 +12,11 @@ use crate::{
     trace::Happening,
     turn::{Cluster, Turn},
 };
-use reprise_guest::abi::Rejection;
+use reprise_guest::{
+    abi::Rejection,
+    text::{decimal, hex, join},
+    wire,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a checkpoint binds.
@@ -100,12 +104,13 @@ pub fn restore(mut turn: Turn<'_>, restore: &Restore) -> Result<Answer, Rejectio
     let checkpoint = find(&mut turn, restore)?;
     let own = &turn.cluster.header;
     if checkpoint.policy != turn.cluster.config.policy_hash() {
-        return Err(No::PolicyMismatch.at(format!("it was written under {}", checkpoint.policy)).into());
+        return Err(No::PolicyMismatch.says(&["it was written under ", &hex(&checkpoint.policy.0)]).into());
     }
     if own.awaits.is_some() {
         adopt(&mut turn, checkpoint)?;
     } else if own.failure_log != checkpoint.header.failure_log {
-        let context = format!("it is of epoch {}, this ledger is at {}", checkpoint.header.epoch, own.epoch);
+        let context =
+            join(&["it is of epoch ", &decimal(checkpoint.header.epoch), ", this ledger is at ", &decimal(own.epoch)]);
         return Err(No::StaleCheckpoint.at(context).into());
     }
     turn.trace(Happening::Restored { hash: restore.checkpoint });
@@ -121,15 +126,15 @@ fn find(turn: &mut Turn<'_>, restore: &Restore) -> Result<Checkpoint, Rejection>
         return Err(No::NoCheckpoint.into());
     }
     if committed != restore.checkpoint {
-        return Err(No::CheckpointMismatch.at(format!("the last committed checkpoint is {committed}")).into());
+        return Err(No::CheckpointMismatch.says(&["the last committed checkpoint is ", &hex(&committed.0)]).into());
     }
     let checkpoint = match &restore.record {
         None => CHECKPOINT.get(turn.host)?.ok_or(No::NoCheckpoint)?,
         Some(digits) => {
             let bytes = from_hex(digits).ok_or_else(|| No::CheckpointMismatch.at("the record is not hexadecimal"))?;
-            let checkpoint: Checkpoint = postcard::from_bytes(&bytes)
-                .map_err(|_| No::CheckpointMismatch.at("the record is not a checkpoint"))?;
-            if encoded(&checkpoint) != bytes {
+            let checkpoint: Checkpoint =
+                wire::decode(&bytes).map_err(|_| No::CheckpointMismatch.at("the record is not a checkpoint"))?;
+            if wire::encode(&checkpoint) != bytes {
                 return Err(No::CheckpointMismatch.at("the record is not a checkpoint").into());
             }
             checkpoint
@@ -139,7 +144,7 @@ fn find(turn: &mut Turn<'_>, restore: &Restore) -> Result<Checkpoint, Rejection>
     if found == restore.checkpoint && checkpoint.is_bound() {
         Ok(checkpoint)
     } else {
-        Err(No::CheckpointMismatch.at(format!("the digest of the record is {found}")).into())
+        Err(No::CheckpointMismatch.says(&["the digest of the record is ", &hex(&found.0)]).into())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     state::{Health, Partition, Rank, RankRecord, increment},
     table::Table,
 };
+use reprise_guest::text::{decimal, join};
 use serde::{Deserialize, Serialize};
 
 /// What kind of failure it is.
@@ -121,10 +122,13 @@ fn canonical(mut observation: Observation) -> Observation {
     observation
 }
 
-/// Sorted, repeats kept.
-fn in_order<T: Ord>(items: Vec<T>) -> Vec<T> {
-    let numbered: Table<(T, usize), ()> = items.into_iter().enumerate().map(|(i, item)| ((item, i), ())).collect();
-    numbered.into_keys().map(|(item, _)| item).collect()
+/// Sorted, repeats kept: by insertion, which is a tenth of the code of a general sort, for a few hundred items.
+fn in_order<T: Ord>(mut items: Vec<T>) -> Vec<T> {
+    for end in 1..items.len() {
+        let place = items[..end].partition_point(|item| *item <= items[end]);
+        items[place..=end].rotate_right(1);
+    }
+    items
 }
 
 fn classify(
@@ -158,14 +162,22 @@ fn classify(
 }
 
 fn known(ranks: &Table<Rank, RankRecord>, rank: Rank) -> Result<&RankRecord, ErrorRecord> {
-    ranks.get(&rank).ok_or_else(|| No::UnknownRank.at(format!("rank {}", rank.0)))
+    ranks.get(&rank).ok_or_else(|| No::UnknownRank.of("rank ", rank.0))
 }
 
 /// The rank, if the message is of its present life; `None` if it is of an earlier one.
 fn lived(ranks: &Table<Rank, RankRecord>, rank: Rank, incarnation: u64) -> Result<Option<Rank>, ErrorRecord> {
     let present = known(ranks, rank)?.incarnation;
     if incarnation > present {
-        let context = format!("rank {}: incarnation {incarnation}, but {present} is the last one started", rank.0);
+        let context = join(&[
+            "rank ",
+            &decimal(rank.0),
+            ": incarnation ",
+            &decimal(incarnation),
+            ", but ",
+            &decimal(present),
+            " is the last one started",
+        ]);
         return Err(No::UnexpectedIncarnation.at(context));
     }
     Ok((incarnation == present).then_some(rank))
@@ -219,7 +231,7 @@ fn split(
     for rank in sides.iter().flatten() {
         known(ranks, *rank)?;
         if !seen.insert_new(*rank, ()) {
-            return Err(No::BadSides.at(format!("rank {} is listed twice", rank.0)));
+            return Err(No::BadSides.says(&["rank ", &decimal(rank.0), " is listed twice"]));
         }
     }
     if sides.len() < 2 || sides.iter().any(Vec::is_empty) {

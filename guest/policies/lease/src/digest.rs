@@ -4,6 +4,7 @@
 //! large cluster makes hundreds.
 
 use core::fmt;
+use reprise_guest::{text::hex, wire};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{Error, Unexpected, Visitor},
@@ -59,7 +60,7 @@ impl Digest {
     /// Of the postcard encoding of a value.
     #[must_use]
     pub fn of_value<T: Serialize>(domain: Domain, value: &T) -> Self {
-        Self::of(domain, &encoded(value))
+        Self::of(domain, &wire::encode(value))
     }
 
     /// The next link of a chain: this one, then the bytes.
@@ -67,18 +68,6 @@ impl Digest {
     pub fn chain(self, domain: Domain, bytes: &[u8]) -> Self {
         Self::of(domain, &[&self.0, bytes].concat())
     }
-}
-
-/// The postcard encoding of one of the policy's own values.
-pub(crate) fn encoded<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_allocvec(value).expect("encoding into memory cannot fail for serde-derived types")
-}
-
-/// Hexadecimal digits of bytes.
-#[must_use]
-pub fn to_hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
 }
 
 /// Bytes of lowercase hexadecimal digits; `None` for anything else.
@@ -95,7 +84,7 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&to_hex(&self.0))
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -103,7 +92,7 @@ impl fmt::Display for Digest {
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.serialize_str(&to_hex(&self.0))
+            serializer.serialize_str(&hex(&self.0))
         } else {
             serializer.serialize_bytes(&self.0)
         }

@@ -4,7 +4,12 @@
 //! wrong in a step that is accepted is a [`Trouble`]: its record goes into the trace and the log.
 
 use crate::{trace::Happening, turn::Turn};
-use reprise_guest::{Host, LogLevel, abi::Rejection, rejection::Code};
+use reprise_guest::{
+    Host, LogLevel,
+    abi::Rejection,
+    rejection::Code,
+    text::{decimal, join},
+};
 
 reprise_guest::rejection_codes! {
     /// Why the policy refuses an input.
@@ -99,6 +104,20 @@ impl No {
     pub fn at(self, context: impl Into<String>) -> ErrorRecord {
         ErrorRecord { code: self.code(), name: self.name(), context: context.into() }
     }
+
+    /// An error record of this refusal, with a context in parts.
+    #[must_use]
+    #[inline(never)]
+    pub fn says(self, parts: &[&str]) -> ErrorRecord {
+        self.at(join(parts))
+    }
+
+    /// An error record of this refusal, about something that has a number.
+    #[must_use]
+    #[inline(never)]
+    pub fn of(self, what: &str, number: impl Into<u64>) -> ErrorRecord {
+        self.says(&[what, &decimal(number)])
+    }
 }
 
 impl From<No> for ErrorRecord {
@@ -110,7 +129,7 @@ impl From<No> for ErrorRecord {
 impl From<ErrorRecord> for Rejection {
     fn from(record: ErrorRecord) -> Self {
         let separator = if record.context.is_empty() { "" } else { ": " };
-        Self { code: record.code, detail: [record.name, separator, &record.context].concat() }
+        Self { code: record.code, detail: join(&[record.name, separator, &record.context]) }
     }
 }
 
@@ -153,7 +172,7 @@ impl Trouble {
 
 /// `UML_OS.Error.Emit_v1`: puts an error record into the trace and the log.
 pub fn emit(turn: &mut Turn<'_>, record: &ErrorRecord) {
-    turn.host.log(LogLevel::Error, &[record.name, ": ", &record.context].concat());
+    turn.host.log(LogLevel::Error, &join(&[record.name, ": ", &record.context]));
     turn.trace(Happening::Error { code: record.code, context: record.context.clone() });
 }
 

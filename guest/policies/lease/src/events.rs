@@ -1,19 +1,19 @@
-//! Inputs, as typed events. The kind of the input names the variant, the payload is its JSON.
+//! Inputs, as typed events. The kind of the input names the variant, the payload is its JSON, read strictly.
+
+mod fields;
 
 use crate::{
     config::Config,
     digest::Digest,
     state::{Figures, Health, Partition, Rank, Standing},
 };
-use serde::{Deserialize, Serialize};
 
 /// Every kind of input that the policy knows, ascending.
 pub const KINDS: [&str; 9] =
     ["action_result", "checkpoint", "heartbeat", "init", "lease_claim", "lease_renew", "observe", "restore", "tick"];
 
 /// One input.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A rank lives. First, because nearly every input is one.
     Heartbeat(Heartbeat),
@@ -36,8 +36,7 @@ pub enum Event {
 }
 
 /// A rank lives.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
     /// Which rank.
     pub rank: Rank,
@@ -46,8 +45,7 @@ pub struct Heartbeat {
 }
 
 /// An owner goes on.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseRenew {
     /// Of which partition.
     pub partition: Partition,
@@ -58,8 +56,7 @@ pub struct LeaseRenew {
 }
 
 /// A rank wants a partition.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseClaim {
     /// Which partition.
     pub partition: Partition,
@@ -70,16 +67,14 @@ pub struct LeaseClaim {
 }
 
 /// Observations without an order among them: any permutation has the same outcome.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observe {
     /// 1 to 256 observations.
     pub events: Vec<Observation>,
 }
 
 /// Something that was seen. `event_seq` is the observer's own number, 0 if it has none.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Observation {
     /// A rank is gone, on good authority (the machine is down, the job manager says so).
     RankLost {
@@ -88,7 +83,6 @@ pub enum Observation {
         /// Which life of it.
         incarnation: u64,
         /// The observer's number.
-        #[serde(default)]
         event_seq: u64,
     },
     /// A rank's process ended.
@@ -100,7 +94,6 @@ pub enum Observation {
         /// 0 to 255, as a shell gives it: 128 and above for a signal.
         code: u8,
         /// The observer's number.
-        #[serde(default)]
         event_seq: u64,
     },
     /// The network fell apart. Ranks that are on no side were not seen.
@@ -108,7 +101,6 @@ pub enum Observation {
         /// At least two groups that do not reach each other.
         sides: Vec<Vec<Rank>>,
         /// The observer's number.
-        #[serde(default)]
         event_seq: u64,
     },
     /// A rank acts as the owner of a partition.
@@ -120,7 +112,6 @@ pub enum Observation {
         /// The recovery epoch it acts in.
         epoch: u64,
         /// The observer's number.
-        #[serde(default)]
         event_seq: u64,
     },
     /// An evicted rank wants to come back.
@@ -130,14 +121,12 @@ pub enum Observation {
         /// Its new life: higher than the one that was evicted.
         incarnation: u64,
         /// The observer's number.
-        #[serde(default)]
         event_seq: u64,
     },
 }
 
 /// An attempt at an action ended.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionResult {
     /// Hash of the plan.
     pub plan: Digest,
@@ -146,24 +135,20 @@ pub struct ActionResult {
     /// It worked.
     pub ok: bool,
     /// Why not, for people.
-    #[serde(default)]
     pub reason: String,
 }
 
 /// Go on from a checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restore {
     /// Digest of the checkpoint.
     pub checkpoint: Digest,
     /// The record, in hexadecimal, as the view `checkpoint` gives it; without it, the one in this ledger's state.
-    #[serde(default)]
     pub record: Option<String>,
 }
 
 /// Begin: configuration and snapshots.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Init {
     /// Pinned from now on.
     pub config: Config,
@@ -174,67 +159,49 @@ pub struct Init {
     /// The lease table.
     pub leases: Vec<LeaseSnapshot>,
     /// The last committed checkpoint that the snapshots belong to.
-    #[serde(default)]
     pub checkpoint: Option<CheckpointReference>,
     /// Number of the first failure event.
-    #[serde(default)]
     pub event_seq: u64,
     /// Figures to go on counting from.
-    #[serde(default)]
     pub figures: Figures,
 }
 
 /// A rank at the beginning.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RankSnapshot {
     /// Which rank.
     pub rank: Rank,
     /// Which life of it.
     pub incarnation: u64,
     /// `healthy`, `failed` or `evicted`; a failed one is recovered at once.
-    #[serde(default = "healthy")]
     pub health: Health,
     /// Restarts so far.
-    #[serde(default)]
     pub restarts: u64,
 }
 
-fn healthy() -> Health {
-    Health::Healthy
-}
-
 /// A lease at the beginning: held if it has an owner, otherwise free; or exactly as the view `cluster` shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseSnapshot {
     /// Of which partition.
     pub partition: Partition,
     /// Who holds it.
-    #[serde(default)]
     pub owner: Option<Rank>,
     /// The token of the last grant.
-    #[serde(default)]
     pub token: u64,
     /// The epoch of the last grant; the snapshot's if not given.
-    #[serde(default)]
     pub epoch: Option<u64>,
     /// Until when, in milliseconds of logical time; one time to live from now if not given.
-    #[serde(default)]
     pub expires_ms: Option<u64>,
     /// Instead of `owner` and `expires_ms`: owned, free or fenced.
-    #[serde(default)]
     pub standing: Option<Standing>,
 }
 
 /// The last committed checkpoint, given with the snapshots: three fields of the view `checkpoint`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointReference {
     /// Digest of the whole record: the one that `restore` takes.
     pub checkpoint: Digest,
     /// Hash of the plan that was pending.
-    #[serde(default)]
     pub pending_plan: Option<Digest>,
     /// Digest over (epoch, lease table, pending plan hash).
     pub binding: Digest,

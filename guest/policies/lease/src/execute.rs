@@ -12,6 +12,7 @@ use crate::{
     trace::{Happening, Stage},
     turn::Turn,
 };
+use reprise_guest::text::{decimal, hex, join};
 use serde::{Deserialize, Serialize};
 
 /// How far a plan is.
@@ -130,7 +131,14 @@ pub fn attempt_failed(turn: &mut Turn<'_>, stage: Stage) -> Result<u32, No> {
             return begin_attempt(turn).map(|()| 0);
         }
     }
-    let context = format!("rank {}, action {next} of plan {}", action.rank.0, turn.cluster.header.plan);
+    let context = join(&[
+        "rank ",
+        &decimal(action.rank.0),
+        ", action ",
+        &decimal(next),
+        " of plan ",
+        &hex(&turn.cluster.header.plan.0),
+    ]);
     match action.kind {
         ActionKind::Restart => {
             emit(turn, &Trouble::RestartExhausted.at(context));

@@ -14,7 +14,11 @@ use crate::{
     trace::Happening,
     turn::{Cluster, Turn},
 };
-use reprise_guest::{Host, abi::Rejection};
+use reprise_guest::{
+    Host,
+    abi::Rejection,
+    text::{decimal, hex},
+};
 
 /// `init`.
 ///
@@ -63,7 +67,9 @@ fn load(init: Init, now_ms: u64) -> Result<Cluster, ErrorRecord> {
         let binding = Binding { epoch: init.epoch, leases: bound, pending_plan: reference.pending_plan };
         let found = binding.digest();
         if found != reference.binding {
-            return Err(No::CheckpointMismatch.at(format!("epoch, leases and pending plan have the digest {found}")));
+            return Err(
+                No::CheckpointMismatch.says(&["epoch, leases and pending plan have the digest ", &hex(&found.0)])
+            );
         }
         header.checkpoint = reference.checkpoint;
         header.awaits = reference.pending_plan;
@@ -74,7 +80,7 @@ fn load(init: Init, now_ms: u64) -> Result<Cluster, ErrorRecord> {
 
 fn load_ranks(snapshots: &[RankSnapshot], now_ms: u64) -> Result<Table<Rank, RankRecord>, ErrorRecord> {
     if snapshots.is_empty() || snapshots.len() > RANKS_MAX {
-        return Err(No::BadRankCount.at(format!("{} ranks", snapshots.len())));
+        return Err(No::BadRankCount.says(&[&decimal(snapshots.len() as u64), " ranks"]));
     }
     let mut ranks = Table::default();
     for RankSnapshot { rank, incarnation, health, restarts } in snapshots {
@@ -82,12 +88,18 @@ fn load_ranks(snapshots: &[RankSnapshot], now_ms: u64) -> Result<Table<Rank, Ran
         let health = match health {
             Health::Healthy | Health::Failed => Health::Healthy,
             Health::Evicted => Health::Evicted,
-            _ => return Err(No::BadConfig.at(format!("rank {} is neither healthy, failed nor evicted", rank.0))),
+            _ => {
+                return Err(No::BadConfig.says(&[
+                    "rank ",
+                    &decimal(rank.0),
+                    " is neither healthy, failed nor evicted",
+                ]));
+            }
         };
         let (incarnation, restarts) = (*incarnation, *restarts);
         let record = RankRecord { health, incarnation, last_heartbeat_ms: now_ms, restarts, fault: None };
         if !ranks.insert_new(*rank, record) {
-            return Err(No::Duplicate.at(format!("rank {}", rank.0)));
+            return Err(No::Duplicate.of("rank ", rank.0));
         }
     }
     Ok(ranks)
@@ -99,24 +111,24 @@ fn load_leases(
     now_ms: u64,
 ) -> Result<Table<Partition, Lease>, ErrorRecord> {
     if init.leases.len() > PARTITIONS_MAX {
-        return Err(No::TooManyPartitions.at(format!("{} partitions", init.leases.len())));
+        return Err(No::TooManyPartitions.says(&[&decimal(init.leases.len() as u64), " partitions"]));
     }
     let mut leases = Table::default();
     for snapshot in &init.leases {
         let LeaseSnapshot { partition, token, epoch, .. } = snapshot;
         let standing = load_standing(snapshot, now_ms, init.config.lease_ttl_ms)?;
         if let Standing::Held { owner, .. } = standing {
-            let record = ranks.get(&owner).ok_or_else(|| No::UnknownRank.at(format!("rank {}", owner.0)))?;
+            let record = ranks.get(&owner).ok_or_else(|| No::UnknownRank.of("rank ", owner.0))?;
             if !record.health.may_own() {
-                return Err(No::RankNotActive.at(format!("rank {} cannot own a partition", owner.0)));
+                return Err(No::RankNotActive.says(&["rank ", &decimal(owner.0), " cannot own a partition"]));
             }
         }
         let epoch = epoch.unwrap_or(init.epoch);
         if epoch > init.epoch {
-            return Err(No::EpochAhead.at(format!("partition {} is of epoch {epoch}", partition.0)));
+            return Err(No::EpochAhead.says(&["partition ", &decimal(partition.0), " is of epoch ", &decimal(epoch)]));
         }
         if !leases.insert_new(*partition, Lease { token: *token, epoch, standing }) {
-            return Err(No::Duplicate.at(format!("partition {}", partition.0)));
+            return Err(No::Duplicate.of("partition ", partition.0));
         }
     }
     Ok(leases)
@@ -130,6 +142,8 @@ fn load_standing(snapshot: &LeaseSnapshot, now_ms: u64, lease_ttl_ms: u64) -> Re
         (None, Some(owner), None) => {
             Ok(Standing::Held { owner, expires_ms: now_ms.checked_add(lease_ttl_ms).ok_or(No::TimeOverflow)? })
         }
-        _ => Err(No::BadConfig.at(format!("partition {}: either an owner or a standing", snapshot.partition.0))),
+        _ => {
+            Err(No::BadConfig.says(&["partition ", &decimal(snapshot.partition.0), ": either an owner or a standing"]))
+        }
     }
 }

@@ -40,15 +40,14 @@ use events::Event;
 use reprise_guest::{
     Host, Policy, StepInput,
     abi::{Description, GovernedRule, Rejection, Violation},
+    json,
     rejection::Code,
-    typed,
 };
-use turn::{Turn, json};
+use turn::Turn;
 
 /// The policy.
 #[derive(Clone, Copy, Debug)]
 pub struct Lease;
-
 reprise_guest::export_policy!(Lease);
 
 impl Policy for Lease {
@@ -57,8 +56,8 @@ impl Policy for Lease {
         Description {
             name: "lease".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            input_kinds: events::KINDS.map(String::from).into(),
-            views: views::VIEWS.map(String::from).into(),
+            input_kinds: listed(&events::KINDS),
+            views: listed(&views::VIEWS),
             rejections: No::list(),
             governed: vec![
                 governed("lease-policy", Digest::of(digest::LEASE_RULES, config::LEASE_RULES.as_bytes())),
@@ -80,9 +79,13 @@ impl Policy for Lease {
     }
 }
 
+fn listed(names: &[&str]) -> Vec<String> {
+    names.iter().copied().map(String::from).collect()
+}
+
 fn dispatch(host: &mut dyn Host, input: &StepInput) -> Result<Vec<u8>, Rejection> {
     let now_ms = input.logical_time_ms;
-    let answer = match typed::event(input)? {
+    let answer = match Event::of(input)? {
         Event::Heartbeat(beat) => return signals::heartbeat(host, now_ms, &beat).map(|()| Vec::new()),
         Event::LeaseRenew(renew) => return signals::lease_renew(host, now_ms, &renew).map(|()| Vec::new()),
         Event::Tick => procedure::tick(Turn::open(host, now_ms)?)?,
@@ -93,5 +96,5 @@ fn dispatch(host: &mut dyn Host, input: &StepInput) -> Result<Vec<u8>, Rejection
         Event::Restore(restore) => checkpoint::restore(Turn::open_to_restore(host, now_ms)?, &restore)?,
         Event::Init(init) => init::init(host, now_ms, *init)?,
     };
-    Ok(json(&answer))
+    Ok(json::of(&answer))
 }

@@ -13,6 +13,7 @@ use crate::{
     trace::{Happening, Stage},
     turn::Turn,
 };
+use reprise_guest::text::{decimal, hex, join};
 use serde::Serialize;
 
 /// `observe`: things were seen.
@@ -21,7 +22,7 @@ use serde::Serialize;
 /// Refusals of detection; overflows.
 pub fn observe(mut turn: Turn<'_>, observed: Observe) -> Result<Answer, ErrorRecord> {
     if observed.events.is_empty() || observed.events.len() > crate::config::OBSERVATIONS_MAX {
-        return Err(No::BadObservationCount.at(format!("{} observations", observed.events.len())));
+        return Err(No::BadObservationCount.says(&[&decimal(observed.events.len() as u64), " observations"]));
     }
     let detection = detect_failure_events(&turn.cluster.ranks, observed.events)?;
     for claim in detection.claims.keys() {
@@ -56,15 +57,24 @@ pub fn lease_claim(mut turn: Turn<'_>, claim: &LeaseClaim) -> Result<Answer, Err
     let LeaseClaim { partition, rank, epoch } = *claim;
     known_partition(&turn, partition)?;
     if turn.cluster.ranks.get(&rank).is_none() {
-        return Err(No::UnknownRank.at(format!("rank {}", rank.0)));
+        return Err(No::UnknownRank.of("rank ", rank.0));
     }
     let claims = [(Claim { partition, rank, epoch, kind: ClaimKind::Requested }, ())].into_iter().collect();
     let recovery = recover(&mut turn, Detection { claims, ..Detection::default() })?;
     if let Some((_, no)) = recovery.refused.first() {
         let lease = &turn.cluster.leases[&partition];
         let now = turn.cluster.header.epoch;
-        let owner = lease.owner().map_or(String::from("nobody"), |owner| format!("rank {}", owner.0));
-        let context = format!("partition {}: {owner} owns it since epoch {}, now is {now}", partition.0, lease.epoch);
+        let owner = lease.owner().map_or(String::from("nobody"), |owner| join(&["rank ", &decimal(owner.0)]));
+        let context = join(&[
+            "partition ",
+            &decimal(partition.0),
+            ": ",
+            &owner,
+            " owns it since epoch ",
+            &decimal(lease.epoch),
+            ", now is ",
+            &decimal(now),
+        ]);
         return Err(no.at(context));
     }
     Ok(recovery.answer(&turn.close()?))
@@ -79,13 +89,13 @@ pub fn action_result(mut turn: Turn<'_>, result: &ActionResult) -> Result<Answer
         return Err(No::NoPlanPending.into());
     };
     if plan.hash() != result.plan {
-        return Err(No::StalePlan.at(format!("pending is {}", plan.hash())));
+        return Err(No::StalePlan.says(&["pending is ", &hex(&plan.hash().0)]));
     }
     if execution.halted {
         return Err(No::PlanHalted.into());
     }
     if execution.next != result.index {
-        return Err(No::ActionNotInFlight.at(format!("in flight is action {}", execution.next)));
+        return Err(No::ActionNotInFlight.of("in flight is action ", execution.next));
     }
     let mut recovery = Recovery::default();
     if result.ok {
@@ -99,7 +109,7 @@ pub fn action_result(mut turn: Turn<'_>, result: &ActionResult) -> Result<Answer
 
 fn known_partition(turn: &Turn<'_>, partition: Partition) -> Result<(), ErrorRecord> {
     let known = turn.cluster.leases.get(&partition).is_some();
-    if known { Ok(()) } else { Err(No::UnknownPartition.at(format!("partition {}", partition.0))) }
+    if known { Ok(()) } else { Err(No::UnknownPartition.of("partition ", partition.0)) }
 }
 
 /// What a pass through the procedure came to.
@@ -237,7 +247,7 @@ fn announce(turn: &mut Turn<'_>, changes: &[LeaseChange]) -> Result<(), No> {
             _ => continue,
         };
         increment(&mut turn.cluster.header.figures.split_brain_prevented, No::CounterOverflow)?;
-        emit(turn, &trouble.at(format!("partition {} is fenced at token {token}", partition.0)));
+        emit(turn, &trouble.at(join(&["partition ", &decimal(partition.0), " is fenced at token ", &decimal(token)])));
         turn.effect("fence", u64::MAX, &fence, None)?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use crate::{
     state::{CONFIG, HEADER, Health, LEASES, Partition, RANKS, Rank, Standing, TOUCHED, Touched},
     trace::{Happening, TraceEntry},
 };
-use reprise_guest::{Host, abi::Rejection};
+use reprise_guest::{Host, abi::Rejection, text::decimal};
 
 /// `heartbeat`: a rank lives.
 ///
@@ -19,10 +19,12 @@ pub fn heartbeat(host: &mut dyn Host, now_ms: u64, beat: &Heartbeat) -> Result<(
     let Some(mut record) = RANKS.get(host, &rank)? else { return Err(no_rank(host, rank)?.into()) };
     if beat.incarnation != record.incarnation {
         let no = if beat.incarnation < record.incarnation { No::StaleIncarnation } else { No::UnexpectedIncarnation };
-        return Err(no.at(format!("rank {} lives in incarnation {}", rank.0, record.incarnation)).into());
+        return Err(no
+            .says(&["rank ", &decimal(rank.0), " lives in incarnation ", &decimal(record.incarnation)])
+            .into());
     }
     if !record.health.may_own() {
-        return Err(No::RankNotActive.at(format!("rank {} is out until its action is done", rank.0)).into());
+        return Err(No::RankNotActive.says(&["rank ", &decimal(rank.0), " is out until its action is done"]).into());
     }
     let was = record.health;
     record.health = Health::Healthy;
@@ -41,7 +43,7 @@ pub fn heartbeat(host: &mut dyn Host, now_ms: u64, beat: &Heartbeat) -> Result<(
 fn no_rank(host: &mut dyn Host, rank: Rank) -> Result<ErrorRecord, Rejection> {
     let known = HEADER.get(host)?.is_some();
     let no = if known { No::UnknownRank } else { No::NotInitialised };
-    Ok(no.at(format!("rank {}", rank.0)))
+    Ok(no.of("rank ", rank.0))
 }
 
 /// `lease_renew`: an owner goes on.
@@ -76,7 +78,7 @@ pub fn lease_renew(host: &mut dyn Host, now_ms: u64, renew: &LeaseRenew) -> Resu
 }
 
 fn about(no: No, partition: Partition) -> ErrorRecord {
-    no.at(format!("partition {}", partition.0))
+    no.of("partition ", partition.0)
 }
 
 #[cfg(test)]

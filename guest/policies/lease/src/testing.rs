@@ -54,7 +54,7 @@ pub fn host(count: u32) -> MemoryHost {
         write!(ranks, "{comma}{{\"rank\":{n},\"incarnation\":5}}").unwrap();
         write!(leases, "{comma}{{\"partition\":{n},\"owner\":{n},\"token\":7}}").unwrap();
     }
-    let config = String::from_utf8(crate::turn::json(&config())).unwrap();
+    let config = String::from_utf8(reprise_guest::json::of(&config())).unwrap();
     let payload = format!("{{\"config\":{config},\"epoch\":4,\"ranks\":[{ranks}],\"leases\":[{leases}]}}");
     let outcome = step(&mut host, NOW_MS, "init", &payload);
     assert!(outcome.is_accepted(), "{outcome:?}");

@@ -8,13 +8,13 @@
 use crate::{
     config::TRACE_MAX,
     detect::FailureEvent,
-    digest::{self, Digest, encoded},
+    digest::{self, Digest},
     error::No,
     plan::ActionKind,
     resolve::LeaseChange,
     state::{Header, Health, Rank, TRACE, Verdict, increment},
 };
-use reprise_guest::Host;
+use reprise_guest::{Host, wire};
 use serde::{Deserialize, Serialize};
 
 /// What happened in one step.
@@ -41,11 +41,12 @@ impl TraceEntry {
         increment(&mut header.trace_seq, No::CounterOverflow)?;
         let logged: Vec<&Happening> = self.what.iter().filter(|what| what.is_logged()).collect();
         if !logged.is_empty() {
-            let link = encoded(&(self.at_ms, self.epoch, logged));
+            let link = wire::encode(&(self.at_ms, self.epoch, logged));
             header.failure_log = header.failure_log.chain(digest::FAILURE_LOG, &link);
         }
-        header.trace = header.trace.chain(digest::TRACE, &encoded(&self));
-        TRACE.put(host, &seq, &self);
+        let entry = wire::encode(&self);
+        header.trace = header.trace.chain(digest::TRACE, &entry);
+        TRACE.put_encoded(host, &seq, &entry);
         if let Some(old) = seq.checked_sub(TRACE_MAX) {
             TRACE.delete(host, &old);
         }

@@ -19,6 +19,8 @@ use crate::{
 use reprise_guest::{
     Host,
     abi::{Compensator, Effect, Rejection},
+    json,
+    text::{decimal, join},
 };
 use serde::Serialize;
 
@@ -165,16 +167,11 @@ impl<'h> Turn<'h> {
         undo: Option<&T>,
     ) -> Result<(), No> {
         let header = &mut self.cluster.header;
-        let idempotency_key = format!("{name}.{}.{}", header.epoch, header.effect_seq);
+        let idempotency_key = join(&[name, ".", &decimal(header.epoch), ".", &decimal(header.effect_seq)]);
         increment(&mut header.effect_seq, No::CounterOverflow)?;
-        let compensator = undo.map(|undo| Compensator { driver: ORCHESTRATOR.into(), payload: json(undo) });
+        let compensator = undo.map(|undo| Compensator { driver: ORCHESTRATOR.into(), payload: json::of(undo) });
         let driver = ORCHESTRATOR.into();
-        self.host.emit(Effect { idempotency_key, driver, deadline_ms, payload: json(order), compensator });
+        self.host.emit(Effect { idempotency_key, driver, deadline_ms, payload: json::of(order), compensator });
         Ok(())
     }
-}
-
-/// A value as compact JSON.
-pub(crate) fn json<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_json::to_vec(value).expect("maps of the policy's types have strings or numbers as keys")
 }

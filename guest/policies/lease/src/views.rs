@@ -2,19 +2,22 @@
 
 use crate::{
     checkpoint::Checkpoint,
-    digest::{Digest, encoded, to_hex},
+    digest::Digest,
     error::No,
     execute::Execution,
     plan::RecoveryPlan,
     report::Report,
     state::{CHECKPOINT, Lease, Partition, Rank, RankRecord, TRACE, Verdict},
     trace::TraceEntry,
-    turn::{Cluster, json},
+    turn::Cluster,
 };
 use reprise_guest::{
     Host,
     abi::Rejection,
+    json,
     rejection::{Code, SdkCode},
+    text::{hex, join},
+    wire,
 };
 use serde::Serialize;
 
@@ -27,12 +30,12 @@ pub const VIEWS: [&str; 5] = ["checkpoint", "cluster", "plan", "report", "trace"
 /// [`No::NotInitialised`], [`No::NoCheckpoint`], unknown view.
 pub fn view(host: &mut dyn Host, name: &str) -> Result<Vec<u8>, Rejection> {
     match name {
-        "report" => Ok(json(&Report::of(&Cluster::load(host)?))),
-        "plan" => Ok(json(&PlanView::of(&Cluster::load(host)?))),
-        "cluster" => Ok(json(&ClusterView::of(&Cluster::load(host)?))),
+        "report" => Ok(json::of(&Report::of(&Cluster::load(host)?))),
+        "plan" => Ok(json::of(&PlanView::of(&Cluster::load(host)?))),
+        "cluster" => Ok(json::of(&ClusterView::of(&Cluster::load(host)?))),
         "trace" => trace(host),
         "checkpoint" => checkpoint(host),
-        _ => Err(SdkCode::UnknownView.because(["`", name, "`"].concat())),
+        _ => Err(SdkCode::UnknownView.because(join(&["`", name, "`"]))),
     }
 }
 
@@ -93,7 +96,7 @@ struct TraceView {
 
 fn trace(host: &mut dyn Host) -> Result<Vec<u8>, Rejection> {
     let entries: Vec<(u64, TraceEntry)> = TRACE.scan(host).collect::<Result<_, _>>()?;
-    Ok(json(&entries.into_iter().map(|(seq, entry)| TraceView { seq, entry }).collect::<Vec<_>>()))
+    Ok(json::of(&entries.into_iter().map(|(seq, entry)| TraceView { seq, entry }).collect::<Vec<_>>()))
 }
 
 /// A checkpoint for people, and as `restore` takes it.
@@ -109,12 +112,12 @@ struct CheckpointView {
 
 fn checkpoint(host: &mut dyn Host) -> Result<Vec<u8>, Rejection> {
     let checkpoint: Checkpoint = CHECKPOINT.get(host)?.ok_or(No::NoCheckpoint)?;
-    Ok(json(&CheckpointView {
+    Ok(json::of(&CheckpointView {
         checkpoint: checkpoint.digest(),
         binding: checkpoint.binding.digest(),
         epoch: checkpoint.binding.epoch,
         at_ms: checkpoint.at_ms,
         pending_plan: checkpoint.binding.pending_plan,
-        record: to_hex(&encoded(&checkpoint)),
+        record: hex(&wire::encode(&checkpoint)),
     }))
 }

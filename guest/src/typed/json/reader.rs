@@ -1,9 +1,9 @@
 //! The text and the place in it: everything that no type has a part in.
 //!
-//! In a guest a call costs as much as 256 instructions. What is short and runs for every member is inlined, what is
-//! long or rare is a function.
+//! Every part is one function, however short: the reader of each type has a call for it. A call costs a guest as much
+//! fuel as 256 instructions, but what is written out at every member of every type is a third of a component.
 
-use super::{DEPTH_MAX, JsonError};
+use super::{DEPTH_MAX, ITEMS_MAX, JsonError};
 use std::borrow::Cow;
 
 /// A JSON text, read from the front.
@@ -11,6 +11,7 @@ pub struct Reader<'i> {
     text: &'i str,
     at: usize,
     depth: u32,
+    items: u32,
 }
 
 /// A number, exactly; what is no integer of 64 bits stays text.
@@ -27,7 +28,7 @@ pub enum Number<'i> {
 impl<'i> Reader<'i> {
     pub fn new(bytes: &'i [u8]) -> Result<Self, JsonError> {
         match core::str::from_utf8(bytes) {
-            Ok(text) => Ok(Self { text, at: 0, depth: 0 }),
+            Ok(text) => Ok(Self { text, at: 0, depth: 0, items: 0 }),
             Err(error) => Err(JsonError::new("not UTF-8").at(error.valid_up_to())),
         }
     }
@@ -38,7 +39,20 @@ impl<'i> Reader<'i> {
     }
 
     fn here(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+        self.rest().first().copied()
+    }
+
+    /// What is not read yet. By `get`, here and below, because every index that the compiler cannot prove links the
+    /// printing of a panic.
+    #[inline(always)]
+    fn rest(&self) -> &'i [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    /// The text from a place that was read to here.
+    #[inline(always)]
+    fn since(&self, begin: usize) -> &'i str {
+        self.text.get(begin..self.at).unwrap_or_default()
     }
 
     /// The next byte that is no white space.
@@ -62,7 +76,7 @@ impl<'i> Reader<'i> {
     }
 
     /// The first byte of an array or object, if it is next.
-    #[inline]
+    #[inline(never)]
     pub fn open(&mut self, bracket: u8) -> Result<bool, JsonError> {
         if self.depth == DEPTH_MAX {
             return Err(JsonError::new("nested too deep"));
@@ -73,7 +87,7 @@ impl<'i> Reader<'i> {
     }
 
     /// The last byte of an array or object.
-    #[inline]
+    #[inline(never)]
     pub fn close(&mut self, bracket: u8) -> Result<(), JsonError> {
         self.depth -= 1;
         if self.take(bracket) {
@@ -84,10 +98,14 @@ impl<'i> Reader<'i> {
     }
 
     /// Whether another item comes, its comma taken.
-    #[inline]
+    #[inline(never)]
     pub fn next_item(&mut self, first: &mut bool, end: u8) -> Result<bool, JsonError> {
         if self.peek() == Some(end) {
             return Ok(false);
+        }
+        self.items += 1;
+        if self.items > ITEMS_MAX {
+            return Err(JsonError::new("too many items"));
         }
         if !core::mem::take(first) {
             if !self.take(b',') {
@@ -101,14 +119,14 @@ impl<'i> Reader<'i> {
     }
 
     /// Whether another member comes, its comma taken; it begins with a string.
-    #[inline]
+    #[inline(never)]
     pub fn next_member(&mut self, first: &mut bool) -> Result<bool, JsonError> {
         let comes = self.next_item(first, b'}')?;
         if comes && self.peek() != Some(b'"') { Err(JsonError::new("expected a name")) } else { Ok(comes) }
     }
 
     /// What stands between a name and its value.
-    #[inline]
+    #[inline(never)]
     pub fn colon(&mut self) -> Result<(), JsonError> {
         if self.take(b':') { Ok(()) } else { Err(JsonError::new("expected a colon")) }
     }
@@ -117,13 +135,13 @@ impl<'i> Reader<'i> {
     #[inline(never)]
     pub fn take_word(&mut self, word: &str) -> bool {
         self.peek();
-        let found = self.text.as_bytes()[self.at..].starts_with(word.as_bytes());
+        let found = self.rest().starts_with(word.as_bytes());
         self.at += if found { word.len() } else { 0 };
         found
     }
 
     /// A number, if one is next.
-    #[inline]
+    #[inline(never)]
     pub fn number(&mut self) -> Result<Option<Number<'i>>, JsonError> {
         if let Some(value) = self.short_integer() {
             return Ok(Some(Number::Unsigned(value)));
@@ -158,7 +176,7 @@ impl<'i> Reader<'i> {
     #[inline]
     fn short_integer(&mut self) -> Option<u64> {
         self.peek();
-        let rest = &self.text.as_bytes()[self.at..];
+        let rest = self.rest();
         let mut value = 0_u64;
         let mut digits = 0;
         while let Some(digit @ b'0'..=b'9') = rest.get(digits) {
@@ -168,8 +186,9 @@ impl<'i> Reader<'i> {
             value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
             digits += 1;
         }
-        let good =
-            digits > 0 && (digits == 1 || rest[0] != b'0') && !matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
+        let good = digits > 0
+            && (digits == 1 || rest.first() != Some(&b'0'))
+            && !matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
         self.at += if good { digits } else { 0 };
         good.then_some(value)
     }
@@ -194,7 +213,7 @@ impl<'i> Reader<'i> {
             self.at += usize::from(matches!(self.here(), Some(b'+' | b'-')));
             good &= self.digits() > 0;
         }
-        if good { Ok(Some(&self.text[begin..self.at])) } else { Err(JsonError::new("not a number")) }
+        if good { Ok(Some(self.since(begin))) } else { Err(JsonError::new("not a number")) }
     }
 
     fn digits(&mut self) -> usize {
@@ -206,7 +225,7 @@ impl<'i> Reader<'i> {
     }
 
     /// A string, if one is next; borrowed when nothing in it is escaped.
-    #[inline]
+    #[inline(never)]
     pub fn string(&mut self) -> Result<Option<Cow<'i, str>>, JsonError> {
         if !self.take(b'"') {
             return Ok(None);
@@ -214,8 +233,9 @@ impl<'i> Reader<'i> {
         let begin = self.at;
         self.at += self.ordinary();
         if self.here() == Some(b'"') {
+            let text = self.since(begin);
             self.at += 1;
-            return Ok(Some(Cow::Borrowed(&self.text[begin..self.at - 1])));
+            return Ok(Some(Cow::Borrowed(text)));
         }
         self.at = begin;
         self.escaped_string().map(|text| Some(Cow::Owned(text)))
@@ -224,7 +244,7 @@ impl<'i> Reader<'i> {
     /// How many bytes of a string follow that stand for themselves.
     #[inline]
     fn ordinary(&self) -> usize {
-        let rest = &self.text.as_bytes()[self.at..];
+        let rest = self.rest();
         rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)).unwrap_or(rest.len())
     }
 
@@ -234,7 +254,7 @@ impl<'i> Reader<'i> {
         loop {
             let begin = self.at;
             self.at += self.ordinary();
-            text.push_str(&self.text[begin..self.at]);
+            text.push_str(self.since(begin));
             match self.here() {
                 Some(b'"') => {
                     self.at += 1;
@@ -270,7 +290,7 @@ impl<'i> Reader<'i> {
         if !(0xd800..0xe000).contains(&high) {
             return char::from_u32(high).ok_or_else(lone);
         }
-        if high >= 0xdc00 || !self.text.as_bytes()[self.at..].starts_with(b"\\u") {
+        if high >= 0xdc00 || !self.rest().starts_with(b"\\u") {
             return Err(lone());
         }
         self.at += 2;

@@ -146,3 +146,48 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_object_is_taken_apart_by_name() {
+    let text = br#"{"a":7,"b":"x","c":[1,-2,null],"d":{"e":true},"f":null,"g":1.5}"#;
+    let mut it = Object::read(text).unwrap();
+    assert_eq!((it.number("a", 7), it.number("a", 7)), (Ok(7), Err(Wrong::Missing("a"))));
+    assert_eq!(it.text("b").unwrap(), "x");
+    assert_eq!(it.list("c"), Ok(vec![Value::Number(1), Value::OtherNumber, Value::Null]));
+    assert_eq!(
+        it.clone().end(),
+        it.clone().rest().first().map(|(name, _)| Err(Wrong::Unknown(name.to_string()))).unwrap()
+    );
+    let mut inner = it.maybe_object("d").unwrap().unwrap();
+    assert_eq!((inner.truth("e"), inner.end()), (Ok(true), Ok(())));
+    assert_eq!(it.maybe_number("f", 9), Ok(None), "null is as good as none");
+    assert_eq!(it.number("g", 9), Err(Wrong::Malformed("g")));
+    assert_eq!(it.end(), Ok(()));
+    assert_eq!(Object::read(br#"{"a":300}"#).unwrap().number("a", 255), Err(Wrong::Malformed("a")));
+    let mut twice = Object::read(br#"{"a":1,"a":2}"#).unwrap();
+    assert_eq!((twice.number("a", 9), twice.end()), (Ok(1), Err(Wrong::Unknown("a".into()))));
+    assert_eq!(Object::read(br#"{"a":1}"#).unwrap().only(), Some(("a".into(), Value::Number(1))));
+    assert_eq!(Object::read(br#"{"a":1,"b":2}"#).unwrap().only(), None);
+}
+
+#[test]
+fn what_is_no_object_is_refused_with_its_place() {
+    for (text, why) in [
+        ("", "expected a value at byte 0"),
+        ("[]", "expected an object at byte 0"),
+        (r#"{"a":1}x"#, "expected the end of the text at byte 7"),
+        (r#"{"a":tru}"#, "expected a value at byte 5"),
+    ] {
+        assert_eq!(Object::read(text.as_bytes()).unwrap_err().to_string(), why, "{text}");
+    }
+}
+
+#[test]
+fn a_text_has_so_many_items_and_no_more() {
+    let list = |items: u32| format!("[{}]", vec!["1"; items as usize].join(","));
+    assert_eq!(read::<Vec<u8>>(list(ITEMS_MAX).as_bytes()).unwrap().len(), ITEMS_MAX as usize);
+    let error = read::<Vec<u8>>(list(ITEMS_MAX + 1).as_bytes()).unwrap_err();
+    assert_eq!(error.to_string(), "too many items at byte 8192");
+    let halves = format!("{{\"a\":{},\"b\":{}}}", list(ITEMS_MAX / 2), list(ITEMS_MAX / 2));
+    assert!(Object::read(halves.as_bytes()).is_err(), "all of them together");
+}

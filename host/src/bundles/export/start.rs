@@ -4,11 +4,11 @@ use crate::{
     bundles::{BundleFileError, FileWriter, Recorder, StepToRedo},
     journal::{Journal, JournalError, LedgerEntry, LedgerReader, RecordKind},
     node::{EngineChoice, PackageExecutors},
-    recovery::{Site, Way, state_by},
+    recovery::{Site, cheapest_state},
 };
 use reprise_abi::{decode_canonical, encode};
 use reprise_receipts::{
-    Head, LeafHash, PackageDigest, Receipt, StateTrie, StepRecord,
+    Head, LeafHash, PackageDigest, Receipt, StepRecord,
     bundle::{BUNDLE_WITNESS_BYTES_MAX, BundleHeader, Section},
     digest::ChunkId,
     snapshot::{Chunk, ChunkOrder, Manifest, write_snapshot},
@@ -129,8 +129,8 @@ pub(crate) fn head_at(
     let receipt: Receipt = decode_canonical(&bytes).map_err(|error| damaged(error.to_string()))?;
     let site = Site { journal, entry, dir, engine: EngineChoice::Cranelift };
     let of_state = |error: String| JournalError::damaged(RecordKind::State, "of the ledger", error);
-    let by = |way| state_by(&site, way, seq, receipt.next_state);
-    let state: StateTrie = by(Way::StoredState).or_else(|_| by(Way::Diffs)).map_err(|e| of_state(e.to_string()))?;
+    let made = cheapest_state(&site, seq, receipt.next_state);
+    let (_, state) = made.map_err(|error| of_state(error.to_string()))?;
     Ok(Head::at(entry.genesis.clone(), Some((&receipt, LeafHash::of(&bytes))), state))
 }
 

@@ -1,5 +1,6 @@
 //! A checkpoint: for a ledger that is here, one more place to restore from; for a new one, where it begins.
 
+use super::{Moment, Watch};
 use crate::{
     bundles::{BundleFile, BundleFileError, Verified},
     journal::{Base, Journal, LedgerEntry, LedgerNo, StoredCheckpoint},
@@ -8,6 +9,7 @@ use reprise_abi::encode;
 use reprise_receipts::{
     LeafHash,
     bundle::Checked,
+    checkpoint::Ancestry,
     digest::ChunkId,
     snapshot::{Chunk, ChunkOrder},
 };
@@ -22,13 +24,15 @@ pub(super) fn import(
     file: &mut BundleFile,
     verified: &Verified,
     existing: Option<LedgerEntry>,
+    watch: &mut dyn Watch,
 ) -> Result<LedgerEntry, BundleFileError> {
     let no = match &existing {
         Some(entry) => entry.no,
-        None => journal.begin_import(verified.digest)?,
+        None => journal.begin_import(verified.digest, None)?,
     };
     let mut staged = Staged::new(journal, no, existing.is_none());
     let (mut note, mut record, mut last, mut edge, mut end) = (None, None, None, None, None);
+    let mut ancestry = Ancestry::default();
     while let Some(item) = file.next_item()? {
         match item {
             Checked::Note(signed) => note = Some(*signed),
@@ -42,13 +46,18 @@ pub(super) fn import(
                 }
                 last = Some(encode(&*receipt));
             }
+            Checked::Ancestry(found) => ancestry = *found,
             Checked::Edge(found) => edge = Some(found),
-            Checked::Chunk(bytes) => staged.chunk(bytes)?,
+            Checked::Chunk(bytes) => {
+                watch.at(Moment::Staging)?;
+                staged.chunk(bytes)?;
+            }
             Checked::End(digest) => end = Some(digest),
             _ => {}
         }
     }
     staged.flush(true)?;
+    watch.at(Moment::Staged)?;
     let (Some(note), Some(record), Some(last_receipt), Some(edge)) = (note, record, last, edge) else {
         unreachable!("a checkpoint bundle has all of these")
     };
@@ -59,12 +68,17 @@ pub(super) fn import(
     let checkpoint = StoredCheckpoint { record, note, restorable: true };
     match existing {
         Some(entry) => {
-            journal.put_checkpoint(entry.no, &checkpoint)?;
+            journal.put_foreign_checkpoint(entry.no, &checkpoint, &ancestry)?;
             Ok(entry)
         }
         None => {
             let base = Base { size: edge.size(), last_receipt, edge: edge.tiles().to_vec() };
-            Ok(journal.publish_checkpoint_import(verified.digest, &verified.header.genesis, &base, &checkpoint)?)
+            Ok(journal.publish_checkpoint_import(
+                verified.digest,
+                &verified.header.genesis,
+                &base,
+                (&checkpoint, &ancestry),
+            )?)
         }
     }
 }

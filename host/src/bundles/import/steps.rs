@@ -1,5 +1,6 @@
 //! Steps: staged in groups, with the tiles that they complete, and moved to their ledger at the end.
 
+use super::{Moment, Watch};
 use crate::{
     bundles::{BundleFile, BundleFileError, Verified},
     journal::{Group, Journal, JournalError, LedgerEntry, LedgerNo, RecordKind, StateLag},
@@ -8,7 +9,7 @@ use crate::{
 };
 use reprise_abi::decode_canonical;
 use reprise_receipts::{
-    LeafHash, Receipt, Sealed, StepRecord,
+    Attestation, LeafHash, Receipt, Sealed, StepRecord,
     bundle::{BundleHeader, BundleStep, Checked},
     digest::BundleDigest,
     log::LogTail,
@@ -25,6 +26,7 @@ pub(super) fn import(
     file: &mut BundleFile,
     verified: &Verified,
     existing: Option<LedgerEntry>,
+    watch: &mut dyn Watch,
 ) -> Result<(LedgerEntry, u64), BundleFileError> {
     let (journal, header) = (node.journal(), &verified.header);
     let size = existing.as_ref().map_or(Ok(0), |entry| journal.read(entry.no)?.size())?;
@@ -32,6 +34,8 @@ pub(super) fn import(
         && size >= header.to
     {
         check_same(journal, entry, file)?;
+        // An earlier attempt may have staged what has come here another way since.
+        journal.abandon_import(verified.digest)?;
         return Ok((entry.clone(), 0));
     }
     let mut staging = Staging::begin(journal, header, verified.digest, existing.as_ref(), size)?;
@@ -39,8 +43,8 @@ pub(super) fn import(
     while let Some(item) = file.next_item()? {
         match item {
             Checked::Base(receipt, leaf) => staging.follows(&receipt, leaf)?,
-            Checked::Step(step) => staging.step(*step)?,
-            Checked::Attestation(attestation) => staging.attestation(*attestation)?,
+            Checked::Step(step) => staging.step(*step, watch)?,
+            Checked::Attestation(attestation) => staging.attestation(*attestation, watch)?,
             Checked::End(digest) => end = Some(digest),
             _ => {}
         }
@@ -49,7 +53,7 @@ pub(super) fn import(
         journal.abandon_import(verified.digest)?;
         return Err(BundleFileError::Changed(path.to_owned()));
     }
-    let entry = staging.publish(header, existing.as_ref())?;
+    let entry = staging.publish(header, existing.as_ref(), watch)?;
     Ok((entry, header.to - size))
 }
 
@@ -98,7 +102,7 @@ impl<'a> Staging<'a> {
             tail = open_ledger(journal, entry)?.tail;
             last = journal.read(entry.no)?.last_receipt()?;
         }
-        let no = journal.begin_import(digest)?;
+        let no = journal.begin_import(digest, existing.map(|_| size))?;
         let staged = journal.read(no)?;
         // What an earlier attempt has staged only has to be put into the log again.
         let next = staged.size()?.max(size);
@@ -122,7 +126,7 @@ impl<'a> Staging<'a> {
         }
     }
 
-    fn step(&mut self, step: BundleStep) -> Result<(), BundleFileError> {
+    fn step(&mut self, step: BundleStep, watch: &mut dyn Watch) -> Result<(), BundleFileError> {
         let seq = step.receipt.seq;
         if let Some((last, here)) = &self.last
             && ((seq == last.seq && step.leaf != *here) || (seq == last.seq + 1 && step.receipt.previous != *here))
@@ -139,21 +143,22 @@ impl<'a> Staging<'a> {
         self.state_lag.add(record_bytes.len());
         self.group.push(Sealed { receipt, receipt_bytes, leaf, record, record_bytes, input_bytes });
         let is_full = self.group.len() >= GROUP_STEPS_MAX || self.group_bytes >= GROUP_BYTES_MAX;
-        if is_full { self.stage() } else { Ok(()) }
+        if is_full { self.stage(watch) } else { Ok(()) }
     }
 
-    fn attestation(&mut self, attestation: reprise_receipts::Attestation) -> Result<(), BundleFileError> {
+    fn attestation(&mut self, attestation: Attestation, watch: &mut dyn Watch) -> Result<(), BundleFileError> {
         if self.last.as_ref().is_some_and(|(last, _)| attestation.body.seq <= last.seq) {
             return Ok(());
         }
-        self.stage()?;
+        self.stage(watch)?;
         Ok(self.journal.commit(self.no, &Group { attestation: Some(&attestation), ..Group::default() })?)
     }
 
-    fn stage(&mut self) -> Result<(), BundleFileError> {
+    fn stage(&mut self, watch: &mut dyn Watch) -> Result<(), BundleFileError> {
         if self.group.is_empty() {
             return Ok(());
         }
+        watch.at(Moment::Staging)?;
         let tiles = self.tail.take_complete_tiles();
         self.journal.commit(self.no, &Group { steps: &self.group, tiles: &tiles, attestation: None })?;
         self.group.clear();
@@ -170,18 +175,22 @@ impl<'a> Staging<'a> {
         mut self,
         header: &BundleHeader,
         existing: Option<&LedgerEntry>,
+        watch: &mut dyn Watch,
     ) -> Result<LedgerEntry, BundleFileError> {
-        self.stage()?;
+        self.stage(watch)?;
+        watch.at(Moment::Staged)?;
         match existing {
             None => {
                 let entry = LedgerEntry { no: self.no, id: header.ledger, genesis: header.genesis.clone() };
                 let checked = open_ledger(self.journal, &entry);
                 self.keep_only_if(checked)?;
+                watch.at(Moment::Checked)?;
                 Ok(self.journal.publish_import(self.digest, &header.genesis)?)
             }
             Some(entry) => {
                 let checked = self.check_state(entry);
                 self.keep_only_if(checked)?;
+                watch.at(Moment::Checked)?;
                 self.journal.append_import(self.digest, entry.no)?;
                 Ok(entry.clone())
             }

@@ -122,6 +122,14 @@ pub(crate) enum RecoverCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Give up a plan that was begun and cannot be brought to its end, where nothing of it shows yet
+    Abandon {
+        /// Name, or the first digits of its id
+        ledger: String,
+        /// Say whether it can be given up, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -25,6 +25,9 @@ pub(crate) enum ArchiveCommand {
         /// FROM..TO; TO must reach the first step of the journal, and does when absent
         #[arg(long, value_name = "FROM..TO", default_value = "..")]
         range: String,
+        /// Hold the steps against the checkpoint, say what would come back, and do nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Let old steps leave the journal, behind a checkpoint and after the archive was read back
     Prune {

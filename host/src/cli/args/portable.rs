@@ -15,6 +15,9 @@ pub(crate) enum BundleCommand {
         file: PathBuf,
         #[command(flatten)]
         trust: TrustArgs,
+        /// Verify, say what would come, and do nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// What a bundle says of itself, and whether its parts belong together
     Inspect {
@@ -36,7 +39,6 @@ pub(crate) enum BundleCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ExportOptions {
     /// Name, or the first digits of its id
-    #[arg(long)]
     pub(crate) ledger: String,
     /// What the file is for
     #[arg(long, value_enum)]
@@ -115,10 +117,8 @@ pub(crate) enum MakeCommand {
     /// Of a ledger of this node: a signed receipt that its step does not give
     Fault {
         /// Name, or the first digits of its id
-        #[arg(long)]
         ledger: String,
         /// Which receipt; `reprise verify` names it
-        #[arg(long)]
         seq: u64,
         /// Where the evidence goes; an existing file is never overwritten
         #[arg(long)]

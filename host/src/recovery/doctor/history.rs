@@ -325,6 +325,7 @@ fn guarded(ward: &mut Ward, report: &mut Report, options: &Options) -> Result<()
             GuardedKey::Plan => Subject::Plan,
             GuardedKey::Rewind(no) => Subject::Rewind(no),
             GuardedKey::Base => Subject::Base,
+            GuardedKey::Ancestry(size) => Subject::Ancestry(size),
         };
         find(report, options, subject, error.to_string(), how, "no change of one byte gives its digest");
         if let (Some(mended), true) = (mended, options.repair) {

@@ -148,6 +148,9 @@ impl Scrub {
                 }
             },
         };
+        let end = row.first + steps.len() as u64;
+        self.overlaps(&row, &steps, end)?;
+        let after = after.filter(|after| after.first >= end);
         let following = after.and_then(|after| after.open().ok()).map(|mut steps| steps.swap_remove(0));
         let mut mended = Vec::new();
         let mut old = Vec::new();
@@ -163,6 +166,28 @@ impl Scrub {
         if self.options.repair && !mended.is_empty() {
             self.ward.take(old)?;
             self.ward.journal.mend_steps(self.ward.entry.no, &mended)?;
+        }
+        Ok(())
+    }
+
+    /// Rows that begin within this one: an import that was appended behind the wrong place leaves such.
+    fn overlaps(&mut self, row: &RawRow, steps: &[MendedStep], end: u64) -> Result<(), RecoveryError> {
+        let (journal, no) = (self.ward.journal.clone(), self.ward.entry.no);
+        let within =
+            journal.raw_rows(no, row.first + 1)?.take_while(|row| row.as_ref().is_ok_and(|row| row.first < end));
+        for other in within.collect::<Result<Vec<_>, _>>()? {
+            let same = |step: &MendedStep| {
+                step.seq >= end || steps.get((step.seq - row.first) as usize).is_some_and(|here| here == step)
+            };
+            let how = other.open().is_ok_and(|steps| steps.iter().all(same));
+            let how = how.then_some("its steps are the same as in the row before it");
+            let reason = format!("the row from {} on reaches to {end}", row.first);
+            self.find(Subject::Overlap(other.first), reason, how, "it has other steps than the row before it");
+            if how.is_some() && self.options.repair {
+                let old = Quarantined { kind: QuarantinedKind::Row, seq: other.first, bytes: other.bytes.clone() };
+                self.ward.take(vec![old])?;
+                journal.mend_overlap(no, &other, end)?;
+            }
         }
         Ok(())
     }

@@ -95,7 +95,7 @@ impl Signed {
         Ok(record)
     }
 
-    pub(super) fn ancestry(&self, place: Place, bytes: &[u8]) -> Result<(), BundleError> {
+    pub(super) fn ancestry(&self, place: Place, bytes: &[u8]) -> Result<Ancestry, BundleError> {
         let ancestry: Ancestry = decode(place, bytes)?;
         let record = self.record.as_ref().expect("the record comes before its ancestry");
         let claim = &record.claim;
@@ -109,7 +109,8 @@ impl Signed {
             }
         }
         let start = ContinuityRoot::start(claim.ledger);
-        ancestry.verify(start, record.previous).map_err(BundleError::Ancestry)
+        ancestry.verify(start, record.previous).map_err(BundleError::Ancestry)?;
+        Ok(ancestry)
     }
 
     pub(super) fn check_base(&self, last: &Receipt) -> Result<(), BundleError> {

@@ -3,28 +3,25 @@
 //! In memory an item takes many times the bytes that it can be encoded in, so a length alone does not bound what
 //! decoding takes. The encodings of these kinds are gone through without keeping anything, and counted.
 
+use crate::genesis::OPERATORS_MAX;
 use reprise_abi::limits::{DESCRIPTION_ITEMS_MAX, EFFECTS_MAX, TIMER_CHANGES_MAX};
 
 /// Most changes of a diff in a bundle: a step's own, and what the ledger adds for effects, timers and answers.
 const CHANGES_MAX: u64 = 32 * 1024;
-/// Most parts of a witness in a bundle.
+/// Most parts of a witness in a bundle or in evidence.
 const WITNESS_PARTS_MAX: u64 = 256 * 1024;
+
+/// Most packages of one step.
+const FAULT_PACKAGES_MAX: u64 = 2;
+/// Longest path in a proof, in hashes.
+const PROOF_HASHES_MAX: u64 = crate::log::LOG_SIZE_MAX.ilog2() as u64 + 2;
 
 /// `None`: more items than there can be, or not the shape of its kind.
 type Within = Option<()>;
 
 /// A package has no longer lists than a description may have.
 pub(super) fn package(bytes: &[u8]) -> Within {
-    let mut skim = Skim(bytes);
-    skim.number()?;
-    skim.bytes()?;
-    skim.bytes()?;
-    skim.bytes()?;
-    let items_max = DESCRIPTION_ITEMS_MAX as u64;
-    skim.list(items_max, Skim::bytes)?;
-    skim.list(items_max, Skim::bytes)?;
-    skim.list(items_max, |rejection| rejection.number().and_then(|_| rejection.bytes()))?;
-    skim.list(items_max, |rule| rule.bytes().and_then(|()| rule.skip(32)))
+    Skim(bytes).package()
 }
 
 /// A step record has no more changes, effects and timers than a step can make.
@@ -51,16 +48,24 @@ pub(super) fn step_record(bytes: &[u8]) -> Within {
 
 /// A witness has no more parts than a bundle's may have.
 pub(super) fn witness(bytes: &[u8]) -> Within {
+    Skim(bytes).witness()
+}
+
+/// Evidence has no longer lists than its kind can have.
+pub(crate) fn evidence(bytes: &[u8]) -> Within {
     let mut skim = Skim(bytes);
-    skim.number()?;
-    skim.number()?;
-    skim.list(WITNESS_PARTS_MAX, |part| {
-        part.number()?;
-        match part.number()? {
-            0 => part.skip(32),
-            _ => part.bytes().and_then(|()| part.bytes()),
+    match skim.number()? {
+        0 => skim.attestation().and_then(|()| skim.attestation()),
+        1 => {
+            skim.head()?;
+            skim.head()?;
+            skim.option(|at| {
+                at.number()?;
+                (0..2).try_for_each(|_| at.skip(32).and_then(|()| at.proof()))
+            })
         }
-    })
+        _ => skim.execution_fault(),
+    }
 }
 
 /// What is left of an encoding: postcard's wire format.
@@ -111,5 +116,69 @@ impl Skim<'_> {
             3 => Some(()),
             _ => self.bytes().and_then(|()| self.bytes()),
         }
+    }
+
+    fn package(&mut self) -> Within {
+        self.number()?;
+        self.bytes()?;
+        self.bytes()?;
+        self.bytes()?;
+        let items_max = DESCRIPTION_ITEMS_MAX as u64;
+        self.list(items_max, Skim::bytes)?;
+        self.list(items_max, Skim::bytes)?;
+        self.list(items_max, |rejection| rejection.number().and_then(|_| rejection.bytes()))?;
+        self.list(items_max, |rule| rule.bytes().and_then(|()| rule.skip(32)))?;
+        self.skip(32)?;
+        self.bytes()?;
+        self.bytes()
+    }
+
+    fn witness(&mut self) -> Within {
+        self.number()?;
+        self.number()?;
+        self.list(WITNESS_PARTS_MAX, |part| {
+            part.number()?;
+            match part.number()? {
+                0 => part.skip(32),
+                _ => part.bytes().and_then(|()| part.bytes()),
+            }
+        })
+    }
+
+    fn attestation(&mut self) -> Within {
+        self.skip(32)?;
+        self.number()?;
+        self.skip(32 + 32 + 32 + 64)
+    }
+
+    fn head(&mut self) -> Within {
+        if self.number()? == 0 { self.bytes() } else { self.attestation() }
+    }
+
+    fn proof(&mut self) -> Within {
+        self.list(PROOF_HASHES_MAX, |hash| hash.skip(32))
+    }
+
+    fn genesis(&mut self) -> Within {
+        self.number()?;
+        self.bytes()?;
+        self.skip(16)?;
+        self.number()?;
+        self.skip(32 + 32)?;
+        self.number()?;
+        self.skip(32)?;
+        self.list(OPERATORS_MAX as u64, |key| key.skip(32))?;
+        self.number().map(|_| ())
+    }
+
+    fn execution_fault(&mut self) -> Within {
+        self.genesis()?;
+        self.head()?;
+        self.proof()?;
+        self.option(Skim::bytes)?;
+        self.bytes()?;
+        self.bytes()?;
+        self.option(Skim::witness)?;
+        self.list(FAULT_PACKAGES_MAX, Skim::package)
     }
 }

@@ -446,14 +446,33 @@ fn containment_is_ordered_again_until_it_is_done() {
     let mut world = World::new();
     world.observe("other", MODERATE);
     world.pass(1);
-    let steps = world.steps();
-    world.now_ms += 1;
-    assert_eq!(world.settle("QUARANTINE.other.", &failed()), 1);
-    assert_eq!(world.effects(steps, "capsule-agent")[0]["action"], "QUARANTINE");
-    assert_eq!(world.effects(steps, "operator")[0]["alert"], "CONTAINMENT_UNCONFIRMED");
+    let first = world.steps();
+    for _ in 0..3 {
+        let steps = world.steps();
+        world.now_ms += 1;
+        assert_eq!(world.settle("QUARANTINE.other.", &failed()), 1);
+        assert!(world.effects(steps, "capsule-agent").is_empty(), "not before the tick is over");
+        world.pass(1);
+        assert_eq!(world.effects(steps, "capsule-agent")[0]["action"], "QUARANTINE");
+    }
+    let told: Vec<_> = world.effects(first, "operator").iter().map(|notice| notice["alert"].clone()).collect();
+    assert_eq!(told, ["CONTAINMENT_UNCONFIRMED"], "once in a case");
     let steps = world.steps();
     assert_eq!(world.settle("QUARANTINE.other.", &done()), 1);
+    world.pass(1);
     assert!(world.effects(steps, "capsule-agent").is_empty());
+}
+
+#[test]
+fn an_isolated_lineage_is_contained_again_by_the_order_to_its_root() {
+    let mut world = World::new();
+    world.observe("root", CRITICAL);
+    world.pass(1);
+    let steps = world.steps();
+    assert_eq!(world.settle("ISOLATE_LINEAGE.root.", &failed()), 1);
+    world.pass(1);
+    let orders = world.effects(steps, "capsule-agent");
+    assert_eq!(orders.iter().map(|order| order["action"].clone()).collect::<Vec<_>>(), ["ISOLATE_LINEAGE"]);
 }
 
 #[test]

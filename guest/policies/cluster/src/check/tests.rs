@@ -1,12 +1,11 @@
 use super::*;
 use crate::{
     ballot::Ballot,
-    json::Json,
     leader::Leader,
     state::{NodeId, ROUTES},
     stored::Stored,
 };
-use reprise_guest::{StepInput, abi::Outcome, testing::MemoryHost};
+use reprise_guest::{StepInput, abi::Outcome, json::Json, testing::MemoryHost};
 
 fn step(host: &mut MemoryHost, kind: &str, payload: &str) -> Outcome {
     let (kind, payload) = (kind.into(), payload.into());
@@ -104,7 +103,7 @@ fn an_audit_finds_what_does_not_add_up() {
         }
     };
     let accepted =
-        |counted: u32| format!("{:?}", Outcome::Accepted { answer: Json::object().num("counted", counted).end() });
+        |counted: u32| format!("{:?}", Outcome::Accepted { answer: Json::object().number("counted", counted).done() });
     assert_eq!(found(&|_| (), "{}"), accepted(3));
     assert_eq!(found(&|_| (), r#"{"node":1}"#), accepted(1));
     let unlisted = |host: &mut MemoryHost| HEALTHY.delete(host, &NodeId(3));

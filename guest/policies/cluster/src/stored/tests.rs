@@ -2,7 +2,8 @@ use super::*;
 use crate::{
     incident::{Incident, Mode},
     moves::{Move, Transfer},
-    state::{CapsuleId, NodeId, Order},
+    order::Order,
+    state::{CapsuleId, NodeId},
 };
 use proptest::prelude::*;
 

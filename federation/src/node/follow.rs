@@ -1,0 +1,219 @@
+//! The follower's side: steps come in, are checked, done again and acknowledged.
+
+use super::{
+    Federation,
+    action::Action,
+    pursue::{May, Pursuit},
+    seat::Seat,
+};
+use crate::{
+    fetch::verify_chain,
+    ledgers::{Ledgers, contains, mark_at, subtree_roots, tail},
+    membership::Suspension,
+    message::{Ack, Append, Mark, Message, NodeKey, Standpoint, Step},
+    quarantine::Reason,
+};
+use reprise_receipts::LedgerId;
+
+/// What the owner's steps are to the local log.
+enum Fit {
+    /// They begin after its end.
+    Gap,
+    /// They are of another log.
+    Differs,
+    /// They overlap with steps that are being applied.
+    Wait,
+    /// They are known up to this index of theirs.
+    Known(usize),
+}
+
+impl Federation {
+    pub(super) fn on_append(&mut self, now_ms: u64, from: NodeKey, append: Append, facts: &dyn Ledgers) {
+        self.with_seat(append.ledger, |this, seat| {
+            let promised = seat.standing.promised;
+            if append.epoch < promised {
+                return this.show_grant(from, seat);
+            }
+            if append.epoch > promised {
+                // The answer makes the owner show the grant.
+                return this.ack(from, Standpoint::Behind, seat, facts);
+            }
+            if from != seat.standing.owner {
+                return this.offence(now_ms, from, &Message::Append(append));
+            }
+            this.follow(now_ms, from, append, seat, facts);
+        });
+    }
+
+    fn follow(&mut self, now_ms: u64, from: NodeKey, append: Append, seat: &mut Seat, facts: &dyn Ledgers) {
+        seat.follow.heard_ms = Some(now_ms);
+        seat.follow.base = Some(append.base);
+        seat.follow.committed = seat.follow.committed.max(append.committed);
+        if seat.standing.rejoining && seat.follow.goal.is_none() {
+            seat.follow.goal = Some(append.head.size);
+        }
+        if !seat.is_open() {
+            return self.ack(from, Standpoint::Suspended, seat, facts);
+        }
+        if seat.pursuit.is_some() {
+            return self.ack(from, Standpoint::Differs, seat, facts);
+        }
+        let head = self.head(seat, facts);
+        match fit(&append, &head, seat, facts) {
+            Fit::Wait => {}
+            Fit::Gap if append.head.size - head.size <= self.config.catch_up_steps => {
+                self.ack(from, Standpoint::Behind, seat, facts);
+            }
+            Fit::Gap | Fit::Differs => self.chase(now_ms, from, append.head, seat, facts),
+            Fit::Known(known) => {
+                let end = append.before.size + known as u64;
+                seat.follow.sure = seat.follow.sure.max(end);
+                let fresh = &append.steps[known..];
+                if !fresh.is_empty() {
+                    self.take_steps(now_ms, from, &append, end, fresh.to_vec(), seat, facts);
+                } else if append.steps.is_empty() && append.head.size > end && seat.follow.expected.is_none() {
+                    // The next step is too long for a frame.
+                    self.chase(now_ms, from, append.head, seat, facts);
+                }
+                self.settle(now_ms, seat, facts);
+                self.cosign(now_ms, seat, facts);
+            }
+        }
+    }
+
+    /// Looks for the place where the logs part, or fetches over streams.
+    fn chase(&mut self, now_ms: u64, from: NodeKey, target: Mark, seat: &mut Seat, facts: &dyn Ledgers) {
+        if seat.follow.expected.is_none() {
+            seat.pursuit = Some(Pursuit::new(target, from, May::FollowOwner));
+        }
+        self.ack(from, Standpoint::Differs, seat, facts);
+        self.pursue(now_ms, seat, facts);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a step of `follow`, with all that it knows")]
+    fn take_steps(
+        &mut self,
+        now_ms: u64,
+        from: NodeKey,
+        append: &Append,
+        first: u64,
+        steps: Vec<Step>,
+        seat: &mut Seat,
+        facts: &dyn Ledgers,
+    ) {
+        let ledger = seat.roster.ledger;
+        let Some(before) = seat.follow.expected.take().or_else(|| tail(facts, ledger)) else { return };
+        let chained = verify_chain(ledger, &before, first, &steps).ok();
+        let leads =
+            |end: &reprise_receipts::log::LogTail| end.size() < append.head.size || end.root() == append.head.log_root;
+        match chained.filter(leads) {
+            Some(end) => {
+                seat.follow.sure = end.size();
+                seat.follow.expected = Some(end);
+                self.outbox.push_back(Action::Apply { ledger, from, first, steps });
+            }
+            None => {
+                let frame = Message::Append(append.clone()).to_frame();
+                self.reject(now_ms, from, Some(ledger), Reason::Continuity, &frame);
+            }
+        }
+    }
+
+    /// Steps of an [`Action::Apply`] gave another receipt here, or could not be executed: nothing from `at` on was
+    /// stored. The ledger is suspended; whoever is wrong, this node cannot follow.
+    pub fn refused(&mut self, now_ms: u64, ledger: LedgerId, from: NodeKey, at: u64, step: &Step, facts: &dyn Ledgers) {
+        self.reject(now_ms, from, Some(ledger), Reason::Execution, &[step.input.as_slice(), &step.receipt].concat());
+        self.found(ledger, from, crate::compare::Divergence::ExecutionFault { at });
+        self.with_seat(ledger, |this, seat| {
+            seat.follow.expected = None;
+            seat.pursuit = None;
+            this.halt(seat, Suspension::ExecutionFault { at });
+        });
+        self.advanced(now_ms, ledger, facts);
+    }
+
+    /// What is durable now is acknowledged, and what it means for the epoch is made durable.
+    pub(super) fn settle(&mut self, _now_ms: u64, seat: &mut Seat, facts: &dyn Ledgers) {
+        let (ledger, head) = (seat.roster.ledger, self.head(seat, facts));
+        if seat.follow.expected.as_ref().is_some_and(|expected| expected.size() <= head.size) {
+            seat.follow.expected = None;
+        }
+        if seat.standing.owner == self.me || !seat.is_open() || seat.follow.heard_ms.is_none() || seat.pursuit.is_some()
+        {
+            return;
+        }
+        let sure = seat.follow.sure.min(head.size);
+        let whole = seat.follow.base.is_some_and(|base| sure >= base);
+        if seat.standing.log_epoch < seat.standing.promised && whole {
+            if head.size > sure {
+                // What an earlier owner left and the present one does not have.
+                return self.take_back(seat, sure, facts);
+            }
+            seat.standing.log_epoch = seat.standing.promised;
+            self.persist(seat);
+        }
+        if seat.standing.rejoining && whole && seat.follow.goal.is_some_and(|goal| sure >= goal) {
+            // Whatever was promised or signed before the loss was about less than this.
+            seat.standing.rejoining = false;
+            seat.standing.signed = mark_at(facts, ledger, sure).unwrap_or(head);
+            self.persist(seat);
+        }
+        if whole {
+            seat.standing.committed = seat.standing.committed.max(seat.follow.committed.min(sure));
+        }
+        let standpoint = if seat.standing.rejoining { Standpoint::Differs } else { Standpoint::Agrees };
+        let Some(have) = mark_at(facts, ledger, sure) else { return };
+        self.acknowledge(seat.standing.owner, standpoint, have, seat, facts);
+    }
+
+    /// Takes back what comes after `to`, if nobody was told that it stays.
+    pub(super) fn take_back(&mut self, seat: &mut Seat, to: u64, facts: &dyn Ledgers) {
+        if to < seat.standing.protected() {
+            return self.halt(seat, Suspension::Contradiction { at: to });
+        }
+        if let Some(to) = mark_at(facts, seat.roster.ledger, to) {
+            seat.follow.expected = None;
+            self.outbox.push_back(Action::RollBack { ledger: seat.roster.ledger, to });
+        }
+    }
+
+    fn ack(&mut self, to: NodeKey, standpoint: Standpoint, seat: &Seat, facts: &dyn Ledgers) {
+        let have = self.head(seat, facts);
+        self.acknowledge(to, standpoint, have, seat, facts);
+    }
+
+    fn acknowledge(&mut self, to: NodeKey, standpoint: Standpoint, have: Mark, seat: &Seat, facts: &dyn Ledgers) {
+        let ledger = seat.roster.ledger;
+        let Some(head) = facts.head(ledger) else { return };
+        // The state is computed for the end of the log only; before it, the receipt says it.
+        let state_root = match have.size == head.log.size {
+            true => head.state_root,
+            false => super::lead::state_root_at(facts, ledger, have.size).unwrap_or(head.state_root),
+        };
+        let epoch = seat.standing.promised;
+        self.send(to, Message::Ack(Ack { ledger, epoch, standpoint, have, state_root }));
+    }
+}
+
+fn fit(append: &Append, head: &Mark, seat: &Seat, facts: &dyn Ledgers) -> Fit {
+    let (ledger, first) = (append.ledger, append.before.size);
+    if let Some(expected) = &seat.follow.expected {
+        let end = Mark { size: expected.size(), log_root: expected.root() };
+        return match first.cmp(&end.size) {
+            std::cmp::Ordering::Equal if append.before == end => Fit::Known(0),
+            std::cmp::Ordering::Greater => Fit::Gap,
+            // Once it is durable, the owner's next message tells more.
+            _ => Fit::Wait,
+        };
+    }
+    if first > head.size {
+        return Fit::Gap;
+    }
+    if !contains(facts, ledger, &append.before) {
+        return Fit::Differs;
+    }
+    let overlap = (head.size - first).min(append.steps.len() as u64);
+    let Some(ours) = subtree_roots(facts, ledger, 0, first, overlap) else { return Fit::Differs };
+    let same = ours.iter().zip(append.steps.iter()).all(|(leaf, step)| leaf == step.leaf().as_bytes());
+    if same { Fit::Known(overlap as usize) } else { Fit::Differs }
+}

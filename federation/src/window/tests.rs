@@ -1,0 +1,133 @@
+use super::*;
+use crate::{
+    list::List,
+    membership::{Durability, Member, Quorum},
+    message::NodeKey,
+};
+use reprise_receipts::{ExecutionRoot, LeafHash, LedgerId, LogRoot, SigningKey, StateRoot, attestation::Signature};
+
+fn secret(byte: u8) -> SigningKey {
+    SigningKey::from_secret(&[byte; 32])
+}
+
+fn roster(voting: u8, quorum: Quorum) -> Roster {
+    let member = |byte: u8| Member {
+        node: NodeKey(secret(byte).public()),
+        receipts: secret(byte + 100).public(),
+        observer: byte > voting,
+    };
+    let mut members: Vec<_> = (1..=voting + 1).map(member).collect();
+    members.sort_by_key(|member| member.node);
+    Roster {
+        ledger: LedgerId::from_bytes([1; 32]),
+        number: 1,
+        first_epoch: 1,
+        first_owner: NodeKey(secret(1).public()),
+        members: List::first(members),
+        quorum,
+        durability: Durability::Majority,
+        window: WindowRule { receipts: 10, every_ms: 500 },
+        operators: List::first([secret(50).public()]),
+        operator_threshold: 1,
+    }
+}
+
+fn vote(by: u8, size: u64, root: u8) -> Vote {
+    let zero = Signature::from_bytes([0; 64]);
+    let unsigned = Vote {
+        ledger: LedgerId::from_bytes([1; 32]),
+        epoch: 1,
+        size,
+        log_root: LogRoot::from_bytes([root; 32]),
+        leaf: LeafHash::from_bytes([root; 32]),
+        state_root: StateRoot::from_bytes([root; 32]),
+        execution: ExecutionRoot::from_bytes([root; 32]),
+        signer: secret(by + 100).public(),
+        attested: zero,
+        time_s: 1,
+        cosigned: zero,
+    };
+    unsigned.sign(&secret(by + 100))
+}
+
+#[test]
+fn windows_open_at_multiples_or_after_a_while() {
+    let rule = WindowRule { receipts: 10, every_ms: 500 };
+    let mut windows = Windows::default();
+    assert_eq!(windows.due(100, &rule, 9, 0), None);
+    assert_eq!(windows.due(100, &rule, 25, 0), Some(20));
+    assert_eq!(windows.due(200, &rule, 25, 20), None);
+    assert_eq!(windows.due(600, &rule, 25, 20), Some(25));
+    assert_eq!(windows.due(2_000, &rule, 25, 25), None);
+    assert_eq!(windows.due(2_000, &rule, 31, 25), Some(30));
+}
+
+#[test]
+fn a_quorum_of_equal_votes_is_final_and_no_fewer() {
+    for (voting, quorum, needed) in [(3, Quorum::Majority, 2), (4, Quorum::TwoThirds, 3), (5, Quorum::TwoThirds, 4)] {
+        let (roster, mut windows) = (roster(voting, quorum), Windows::default());
+        // One who says something else, and an observer, who does not count.
+        windows.note(vote(voting, 10, 9));
+        windows.note(vote(voting + 1, 10, 1));
+        for by in 1..needed {
+            assert_eq!(windows.note(vote(by, 10, 1)), Noted::New);
+            assert_eq!(windows.final_beyond(0, &roster), None, "{by} of {voting}");
+        }
+        if needed < voting {
+            windows.note(vote(needed, 10, 1));
+            let window = windows.final_beyond(0, &roster).unwrap();
+            assert_eq!((window.mark.size, window.votes.len()), (10, usize::from(needed)));
+            assert!(window.verify(&roster));
+            assert!(!FinalWindow { votes: window.votes[1..].to_vec(), ..window.clone() }.verify(&roster));
+            let mut forged = window.clone();
+            forged.votes[0].log_root = LogRoot::from_bytes([7; 32]);
+            assert!(!forged.verify(&roster));
+            let twice = vec![window.votes[0]; usize::from(needed)];
+            assert!(!FinalWindow { votes: twice, ..window }.verify(&roster));
+            assert_eq!(windows.final_beyond(10, &roster), None);
+        }
+    }
+}
+
+#[test]
+fn two_votes_on_one_size_are_evidence_and_count_no_more() {
+    let (roster, mut windows) = (roster(3, Quorum::Majority), Windows::default());
+    windows.note(vote(1, 10, 1));
+    assert_eq!(windows.note(vote(1, 10, 1)), Noted::Nothing);
+    let Noted::Contradicts(evidence) = windows.note(vote(1, 10, 2)) else { panic!("no evidence") };
+    let Evidence::Equivocation(both) = *evidence else { panic!("other evidence") };
+    assert_eq!(both.verify(&secret(101).public()), Ok(()));
+    assert!(windows.is_excluded(&secret(101).public()));
+    windows.note(vote(2, 10, 1));
+    assert_eq!(windows.note(vote(1, 20, 1)), Noted::Nothing);
+    assert_eq!(windows.final_beyond(0, &roster), None);
+    windows.note(vote(3, 10, 1));
+    assert!(windows.final_beyond(0, &roster).is_some());
+}
+
+#[test]
+fn members_vote_on_what_the_owner_opened_and_they_have() {
+    let mut windows = Windows::default();
+    let owner = secret(101).public();
+    windows.note(vote(2, 30, 1));
+    windows.note(vote(1, 10, 1));
+    windows.note(vote(1, 20, 1));
+    assert_eq!(windows.wanted(&owner, 9, 0), None);
+    assert_eq!(windows.wanted(&owner, 19, 0), Some(10));
+    assert_eq!(windows.wanted(&owner, 50, 0), Some(20));
+    assert_eq!(windows.wanted(&owner, 50, 20), None);
+    assert_eq!(windows.wanted(&owner, 5, 20), None);
+}
+
+#[test]
+fn one_member_fills_no_memory() {
+    let mut windows = Windows::default();
+    for size in 1..200 {
+        windows.note(vote(2, size, 1));
+    }
+    let key = secret(102).public();
+    assert_eq!(windows.of(&key).count(), OPEN_WINDOWS_MAX);
+    assert_eq!(windows.of(&key).last().map(|vote| vote.size), Some(199));
+    windows.forget(199);
+    assert_eq!(windows.of(&key).count(), 1);
+}

@@ -1,0 +1,262 @@
+//! Two nodes wired to each other, with every byte between them counted.
+
+mod support;
+
+use reprise_federation::{
+    Action, Config, Federation, Message, NodeKey, Quorum, Roster, Standing, Suspension,
+    compare::{Content, Divergence},
+    message::{Question, Refusal, Reply, Step},
+    node::Service,
+};
+use std::collections::VecDeque;
+use support::{
+    keys,
+    ledger::{End, MemoryLedger},
+    ledger_id, roster,
+};
+
+struct Node {
+    key: NodeKey,
+    federation: Federation,
+    ledger: MemoryLedger,
+    roster: Roster,
+    acknowledged: u64,
+    finals: Vec<u64>,
+    found: Vec<Divergence>,
+    answers: Vec<(u32, Option<Reply>)>,
+}
+
+struct Pair {
+    nodes: [Node; 2],
+    now_ms: u64,
+    frames: [usize; 2],
+    bytes: usize,
+    streams: usize,
+}
+
+enum Wire {
+    Frame(usize, Vec<u8>),
+    Stream(usize, u64, Vec<u8>),
+}
+
+impl Node {
+    fn new(number: u8, size: u64) -> Self {
+        let (roster, keys) = (roster(2, 0, Quorum::Majority), keys(number));
+        let (mut ledger, mut end) = (MemoryLedger::new(ledger_id()), End::START);
+        for input in 0..size {
+            ledger.append(end.order(ledger_id(), 1, format!("some input, number {input}").as_bytes()));
+        }
+        let (key, enrolment) = (keys.id(), keys.enrolment());
+        let mut federation = Federation::new(enrolment, keys.receipts, Config::default(), u64::from(number));
+        assert!(federation.join(0, roster.clone(), Standing::new(&roster), &ledger));
+        Self {
+            key,
+            federation,
+            ledger,
+            roster,
+            acknowledged: 0,
+            finals: Vec::new(),
+            found: Vec::new(),
+            answers: Vec::new(),
+        }
+    }
+
+    fn apply(&mut self, now_ms: u64, first: u64, steps: Vec<Step>) {
+        assert_eq!(first, self.ledger.size());
+        for step in steps {
+            let mut end = self.ledger.end.clone();
+            assert_eq!(end.execute(ledger_id(), &step.input, 1), step);
+            self.ledger.append(step);
+        }
+        self.federation.advanced(now_ms, ledger_id(), &self.ledger);
+    }
+
+    fn act(&mut self, now_ms: u64, to: usize, wire: &mut VecDeque<Wire>) {
+        while let Some(action) = self.federation.poll() {
+            match action {
+                Action::Send { message, .. } => wire.push_back(Wire::Frame(to, message.to_frame())),
+                Action::Stream { transfer, content: Content::Steps { first, end, .. }, .. } => {
+                    wire.push_back(Wire::Stream(to, transfer, self.ledger.stream_bytes(first, end)));
+                }
+                Action::Apply { first, steps, .. } => self.apply(now_ms, first, steps),
+                Action::Acknowledge { size, .. } => self.acknowledged = size,
+                Action::Final { window, .. } => {
+                    assert!(window.verify(&self.roster));
+                    self.finals.push(window.mark.size);
+                }
+                Action::Found(finding) => self.found.push(finding.divergence),
+                Action::Answered { request, reply, .. } => self.answers.push((request, reply)),
+                Action::Persist(_) | Action::Lead { .. } | Action::Follow { .. } | Action::Suspended { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+impl Pair {
+    fn new(sizes: [u64; 2]) -> Self {
+        let nodes = [Node::new(0, sizes[0]), Node::new(1, sizes[1])];
+        let mut pair = Self { nodes, now_ms: 0, frames: [0; 2], bytes: 0, streams: 0 };
+        for node in 0..2 {
+            let other = pair.nodes[1 - node].key;
+            pair.nodes[node].federation.connected(0, other);
+        }
+        pair.settle();
+        pair
+    }
+
+    fn settle(&mut self) {
+        let mut wire = VecDeque::new();
+        loop {
+            for node in 0..2 {
+                self.nodes[node].act(self.now_ms, 1 - node, &mut wire);
+            }
+            let Some(next) = wire.pop_front() else { return };
+            let (Wire::Frame(to, _) | Wire::Stream(to, ..)) = next;
+            let from = self.nodes[1 - to].key;
+            let node = &mut self.nodes[to];
+            match next {
+                Wire::Frame(_, frame) => {
+                    self.frames[to] += 1;
+                    self.bytes += frame.len();
+                    let message = Message::from_frame(&frame).unwrap();
+                    node.federation.handle(self.now_ms, from, message, &node.ledger);
+                }
+                Wire::Stream(_, transfer, bytes) => {
+                    self.streams += bytes.len();
+                    assert!(node.federation.expects(from, transfer));
+                    node.federation.received(self.now_ms, from, transfer, &bytes, &node.ledger);
+                }
+            }
+        }
+    }
+
+    fn run(&mut self, for_ms: u64) {
+        for _ in 0..for_ms / 50 {
+            self.now_ms += 50;
+            for node in &mut self.nodes {
+                node.federation.tick(self.now_ms, &node.ledger);
+            }
+            self.settle();
+        }
+    }
+}
+
+#[test]
+fn a_replica_far_behind_catches_up_at_little_more_than_the_missing_bytes() {
+    let mut pair = Pair::new([30_000, 100]);
+    pair.run(5_000);
+    assert_eq!(pair.nodes[0].ledger.mark(), pair.nodes[1].ledger.mark());
+    let missing: usize = pair.nodes[0].ledger.steps[100..].iter().map(Step::bytes).sum();
+    let moved = pair.bytes + pair.streams;
+    println!("{moved} bytes for {missing}");
+    assert!(pair.streams > 0);
+    assert!(moved * 100 <= missing * 115, "{moved} bytes for {missing}");
+    assert!(pair.nodes[1].found.contains(&Divergence::StaleHere { missing: 29_900 }), "{:?}", pair.nodes[1].found);
+}
+
+#[test]
+fn a_replica_a_little_behind_gets_it_in_frames() {
+    let mut pair = Pair::new([500, 100]);
+    pair.run(1_000);
+    assert_eq!(pair.nodes[0].ledger.mark(), pair.nodes[1].ledger.mark());
+    let missing: usize = pair.nodes[0].ledger.steps[100..].iter().map(Step::bytes).sum();
+    assert_eq!(pair.streams, 0);
+    assert!(pair.bytes * 100 <= missing * 115 + 100 * 16 * 1_024, "{} bytes for {missing}", pair.bytes);
+}
+
+#[test]
+fn the_owner_acknowledges_what_a_majority_has_and_windows_become_final() {
+    let mut pair = Pair::new([0, 0]);
+    pair.run(400);
+    for round in 0..20_u64 {
+        let owner = &mut pair.nodes[0];
+        assert_eq!(owner.federation.service(pair.now_ms, ledger_id()), Some(Service::Orders));
+        let step = owner.ledger.end.clone().order(ledger_id(), 1, format!("input {round}").as_bytes());
+        owner.ledger.append(step);
+        owner.federation.advanced(pair.now_ms, ledger_id(), &owner.ledger);
+        assert_eq!(pair.nodes[0].acknowledged, round, "not before the replica has it");
+        pair.settle();
+        assert_eq!(pair.nodes[0].acknowledged, round + 1);
+        assert_eq!(pair.nodes[1].ledger.size(), round + 1);
+    }
+    pair.run(3_000);
+    assert_eq!(pair.nodes[1].federation.service(pair.now_ms, ledger_id()), Some(Service::Follows));
+    for node in &pair.nodes {
+        assert_eq!(node.finals, [8, 16, 20]);
+    }
+}
+
+#[test]
+fn an_owner_without_its_replica_orders_nothing_and_acknowledges_nothing() {
+    let mut pair = Pair::new([3, 3]);
+    pair.run(400);
+    let replica = pair.nodes[1].key;
+    let owner = &mut pair.nodes[0];
+    owner.federation.disconnected(replica);
+    assert!(matches!(owner.federation.service(pair.now_ms, ledger_id()), Some(Service::Stale { .. })));
+    let step = owner.ledger.end.clone().order(ledger_id(), 1, b"alone");
+    owner.ledger.append(step);
+    owner.federation.advanced(pair.now_ms, ledger_id(), &owner.ledger);
+    while let Some(action) = owner.federation.poll() {
+        assert!(!matches!(action, Action::Acknowledge { .. }));
+    }
+    let replica = &mut pair.nodes[1];
+    let later_ms = pair.now_ms + 10_000;
+    assert!(matches!(replica.federation.service(later_ms, ledger_id()), Some(Service::Stale { heard_ms: Some(_) })));
+}
+
+#[test]
+fn quiet_nodes_stay_cheap() {
+    let mut pair = Pair::new([1_000, 1_000]);
+    pair.run(2_000);
+    (pair.frames, pair.bytes) = ([0; 2], 0);
+    pair.run(60_000);
+    // A heartbeat and its answer five times a second, a comparison every two seconds.
+    println!("{} bytes, {:?} frames a minute", pair.bytes, pair.frames);
+    assert!(pair.bytes < 60 * 5 * 400 + 30 * 1_000, "{} bytes a minute", pair.bytes);
+    let agreed = pair.nodes[0].federation.peers().next().unwrap().agreed_ms;
+    assert!(agreed.is_some_and(|agreed_ms| agreed_ms > pair.now_ms - 4_000));
+}
+
+#[test]
+fn a_driver_asks_its_own_questions_and_hears_when_nobody_answers() {
+    let mut pair = Pair::new([20, 20]);
+    let (owner, ledger) = (pair.nodes[0].key, ledger_id());
+    let replica = &mut pair.nodes[1];
+    let asked = replica.federation.ask_peer(pair.now_ms, owner, Question::Snapshot { ledger }).unwrap();
+    pair.settle();
+    // A ledger in memory has no snapshots.
+    assert_eq!(pair.nodes[1].answers, [(asked, Some(Reply::Refused(Refusal::Pruned)))]);
+    let replica = &mut pair.nodes[1];
+    let transfer = replica.federation.new_transfer();
+    replica.federation.expect_stream(pair.now_ms, owner, asked, transfer, 100);
+    assert!(replica.federation.expects(owner, transfer));
+    assert!(!replica.federation.received(pair.now_ms, owner, transfer, b"chunks", &replica.ledger));
+    assert!(!replica.federation.expects(owner, transfer));
+    replica.federation.expect_stream(pair.now_ms, owner, asked, transfer, 100);
+    pair.run(8_000);
+    assert_eq!(pair.nodes[1].answers.last(), Some(&(asked, None)));
+    let stranger = keys(9).id();
+    assert_eq!(pair.nodes[1].federation.ask_peer(pair.now_ms, stranger, Question::Snapshot { ledger }), None);
+}
+
+#[test]
+fn a_suspended_owner_orders_again_when_it_is_sound() {
+    let mut pair = Pair::new([20, 20]);
+    pair.run(400);
+    let owner = &mut pair.nodes[0];
+    owner.federation.suspend(ledger_id(), Suspension::Ordered);
+    let why = Some(Service::Suspended(Suspension::Ordered));
+    assert_eq!(owner.federation.service(pair.now_ms, ledger_id()), why);
+    // Damage that is still there suspends again, for its own reason.
+    let sound = owner.ledger.state_root;
+    owner.ledger.state_root = reprise_receipts::StateRoot::from_bytes([1; 32]);
+    owner.federation.resume(pair.now_ms, ledger_id(), &owner.ledger);
+    let why = Some(Service::Suspended(Suspension::CorruptHere));
+    assert_eq!(owner.federation.service(pair.now_ms, ledger_id()), why);
+    owner.ledger.state_root = sound;
+    owner.federation.resume(pair.now_ms, ledger_id(), &owner.ledger);
+    pair.run(400);
+    assert_eq!(pair.nodes[0].federation.service(pair.now_ms, ledger_id()), Some(Service::Orders));
+}

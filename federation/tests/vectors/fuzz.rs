@@ -1,0 +1,221 @@
+//! Whatever frames come, a decoder says something sensible and the state machine goes on.
+//!
+//! Seeded messages of every kind, changed in one to four places, as they would come from a peer that has said who it is.
+//! Those that decode are given to a node that owns, and to one that follows, the ledger that they are made to be about.
+//! `REPRISE_FUZZ_SECONDS` makes a run go on for that long, with seeds that follow.
+
+use crate::{
+    kinds,
+    seeded::Random,
+    support::{
+        self, keys,
+        ledger::{End, MemoryLedger},
+        ledger_id,
+    },
+};
+use reprise_abi::Canonical;
+use reprise_federation::{
+    Action, Config, Federation, Message, NodeKey, Quorum, Standing,
+    limits::FRAME_BYTES_MAX,
+    message::{Hello, Question},
+};
+use std::{
+    env,
+    time::{Duration, Instant},
+};
+
+/// Frames of a run without a time.
+const FRAMES: u64 = 30_000;
+
+const MAKERS: [fn(&mut Random) -> Message; 26] = [
+    kinds::hello,
+    kinds::ask_digest,
+    kinds::ask_heads,
+    kinds::ask_continuity,
+    kinds::ask_epochs,
+    kinds::ask_subtrees,
+    kinds::ask_receipt,
+    kinds::ask_range,
+    kinds::ask_snapshot,
+    kinds::ask_chunks,
+    kinds::answer_same,
+    kinds::answer_heads,
+    kinds::answer_continuity,
+    kinds::answer_epochs,
+    kinds::answer_subtrees,
+    kinds::answer_receipt,
+    kinds::answer_sending,
+    kinds::answer_snapshot,
+    kinds::answer_refused,
+    kinds::append,
+    kinds::ack,
+    kinds::claim,
+    kinds::promise,
+    kinds::vote,
+    kinds::evidence,
+    kinds::goodbye,
+];
+
+/// The message, about the ledger that is there, and near its end more often than not.
+fn aim(message: &mut Message, random: &mut Random, size: u64) {
+    let near = |random: &mut Random, value: &mut u64| {
+        if random.below(3) > 0 {
+            *value = (size + 3).saturating_sub(random.below(size + 6));
+        }
+    };
+    match message {
+        Message::Ask(ask) => match &mut ask.question {
+            Question::Digest(_) | Question::Heads { .. } => {}
+            Question::Continuity { ledger, from, to } => {
+                *ledger = ledger_id();
+                near(random, to);
+                *from = random.below(*to + 1);
+            }
+            Question::Epochs { ledger } | Question::Snapshot { ledger } | Question::Chunks { ledger, .. } => {
+                *ledger = ledger_id();
+            }
+            Question::Subtrees { ledger, level, first, .. } => {
+                (*ledger, *level) = (ledger_id(), random.below(3) as u8);
+                near(random, first);
+            }
+            Question::Receipt { ledger, seq, size } => {
+                *ledger = ledger_id();
+                near(random, size);
+                *seq = random.below((*size).max(1));
+            }
+            Question::Range { ledger, first, end, of, .. } => {
+                *ledger = ledger_id();
+                near(random, of);
+                *first = random.below((*of).max(1));
+                *end = *of;
+            }
+        },
+        Message::Answer(answer) => {
+            answer.request = random.below(40) as u32;
+        }
+        Message::Append(append) => {
+            (append.ledger, append.epoch) = (ledger_id(), 1 + random.below(2));
+            near(random, &mut append.before.size);
+            append.head.size = append.before.size + append.steps.len() as u64 + random.below(3);
+            append.committed = random.below(append.head.size + 1);
+        }
+        Message::Ack(ack) => {
+            (ack.ledger, ack.epoch) = (ledger_id(), 1 + random.below(2));
+            near(random, &mut ack.have.size);
+        }
+        Message::Promise(promise) => (promise.ledger, promise.epoch) = (ledger_id(), 1 + random.below(3)),
+        Message::Claim(claim) => claim.grant.grant.ledger = ledger_id(),
+        Message::Vote(vote) => vote.ledger = ledger_id(),
+        Message::Hello(_) | Message::Evidence(_) | Message::Goodbye(_) => {}
+    }
+}
+
+fn mutate(frame: &mut Vec<u8>, random: &mut Random) {
+    for _ in 0..random.below(4) {
+        let at = random.below(frame.len() as u64) as usize;
+        match random.below(5) {
+            0 => frame[at] ^= 1 << random.below(8),
+            1 => frame[at] = random.pick(&[0, 1, 0x7f, 0x80, 0xff]),
+            2 => frame.truncate(at.max(1)),
+            3 => frame.insert(at, random.pick(&[0, 1, 0x80])),
+            _ => drop(frame.remove(at)),
+        }
+        if frame.is_empty() {
+            frame.push(0);
+        }
+    }
+}
+
+struct Node {
+    federation: Federation,
+    ledger: MemoryLedger,
+    peer: NodeKey,
+    now_ms: u64,
+}
+
+impl Node {
+    fn new(number: u8, peer: u8) -> Self {
+        let roster = support::roster(3, 1, Quorum::Majority);
+        let (mut ledger, mut end) = (MemoryLedger::new(ledger_id()), End::START);
+        for input in 0..300 {
+            ledger.append(end.order(ledger_id(), 1, format!("input {input}").as_bytes()));
+        }
+        let own = keys(number);
+        let enrolment = own.enrolment();
+        let mut federation = Federation::new(enrolment, own.receipts, Config::default(), 1);
+        assert!(federation.join(0, roster.clone(), Standing::new(&roster), &ledger));
+        let mut node = Self { federation, ledger, peer: keys(peer).id(), now_ms: 0 };
+        node.greet(peer);
+        node
+    }
+
+    fn greet(&mut self, peer: u8) {
+        self.federation.connected(self.now_ms, self.peer);
+        let hello = Message::Hello(Hello::new(keys(peer).enrolment()));
+        self.federation.handle(self.now_ms, self.peer, hello, &self.ledger);
+        self.act();
+    }
+
+    /// Carries out nothing, but says what became of it.
+    fn act(&mut self) {
+        for _ in 0..10_000 {
+            let Some(action) = self.federation.poll() else { return };
+            match action {
+                Action::Send { message, .. } => assert!(message.to_frame().len() <= FRAME_BYTES_MAX),
+                Action::Apply { first, steps, from, .. } => {
+                    let step = steps[0].clone();
+                    self.federation.refused(self.now_ms, ledger_id(), from, first, &step, &self.ledger);
+                }
+                Action::RollBack { to, .. } => {
+                    self.ledger.truncate(to.size);
+                    self.federation.advanced(self.now_ms, ledger_id(), &self.ledger);
+                }
+                _ => {}
+            }
+        }
+        panic!("the actions do not end");
+    }
+
+    fn take(&mut self, frame: &[u8], peer: u8) {
+        self.now_ms += 7;
+        match Message::from_frame(frame) {
+            Ok(message) => {
+                assert_eq!(message.to_frame(), frame);
+                self.federation.handle(self.now_ms, self.peer, message, &self.ledger);
+            }
+            Err(_) => self.federation.malformed(self.now_ms, self.peer, frame),
+        }
+        self.federation.tick(self.now_ms, &self.ledger);
+        self.act();
+        if !self.federation.peers().any(|peer| peer.connected) {
+            self.greet(peer);
+        }
+        self.federation.resume(self.now_ms, ledger_id(), &self.ledger);
+        self.act();
+    }
+}
+
+#[test]
+fn frames_of_any_kind_do_no_harm() {
+    let seconds: u64 = env::var("REPRISE_FUZZ_SECONDS").map_or(0, |text| text.parse().expect("seconds"));
+    let (begin, mut random, mut decoded) = (Instant::now(), Random::for_kind("fuzz"), 0);
+    // One that owns the ledger and hears a replica, one that follows and hears its owner.
+    let mut nodes = [(Node::new(0, 1), 1), (Node::new(2, 0), 0)];
+    for round in 0.. {
+        if round >= FRAMES && begin.elapsed() >= Duration::from_secs(seconds) {
+            break;
+        }
+        let mut message = MAKERS[random.below(MAKERS.len() as u64) as usize](&mut random);
+        let (node, peer) = &mut nodes[random.below(2) as usize];
+        aim(&mut message, &mut random, node.ledger.size());
+        // Aimed, some break a bound of their kind: those cannot be sent.
+        if message.validate().is_err() {
+            continue;
+        }
+        let mut frame = message.to_frame();
+        mutate(&mut frame, &mut random);
+        decoded += u64::from(Message::from_frame(&frame).is_ok());
+        node.take(&frame, *peer);
+    }
+    assert!(decoded > FRAMES / 10, "only {decoded} frames decode");
+}

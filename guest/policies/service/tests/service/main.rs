@@ -1,0 +1,12 @@
+//! The policy `service`, driven through a ledger in memory.
+
+mod breakers;
+mod cost;
+mod crashes;
+mod database;
+mod drills;
+mod integrity;
+mod malformed;
+mod orders;
+mod properties;
+mod support;

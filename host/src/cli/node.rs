@@ -1,0 +1,229 @@
+//! `reprise node`, `reprise peers`, `reprise federation`: a node that runs, and commands that reach it.
+
+use super::{
+    args::{FederationCommand, NodeCommand, SubmitOptions},
+    error::{CliError, Exit},
+    report::{Printer, say},
+    text,
+};
+use crate::daemon::{
+    self, RunNodeError,
+    client::Client,
+    config::{ConfigError, NodeConfig},
+    control::Wanted,
+};
+use serde_json::{Map, Value};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::{Path, PathBuf},
+};
+
+/// Events that were not accepted and are listed one by one.
+const LISTED_MAX: usize = 10;
+
+pub(crate) fn run(command: &NodeCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+    match command {
+        NodeCommand::Run { config } => serve(dir, &read(dir, config.as_ref())?, print),
+        NodeCommand::Check { config } => {
+            let config = read(dir, config.as_ref())?;
+            say(format_args!("ok: {} peers, {} shared ledgers", config.peers.len(), config.ledgers.len()));
+            Ok(Exit::Done)
+        }
+        NodeCommand::Stop => {
+            running(dir)?.ask(&Wanted::Stop).map_err(gone)?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// `reprise peers`.
+pub(crate) fn peers(dir: &Path, print: Printer) -> Result<Exit, CliError> {
+    rows(running(dir)?.ask(&Wanted::Peers).map_err(gone)?, print);
+    Ok(Exit::Done)
+}
+
+/// `reprise federation`.
+pub(crate) fn federation(command: &FederationCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+    match command {
+        FederationCommand::Status => rows(running(dir)?.ask(&Wanted::Federation).map_err(gone)?, print),
+        FederationCommand::Resume { ledger } => {
+            let answer = running(dir)?.ask(&Wanted::Resume { ledger: ledger.clone() }).map_err(gone)?;
+            if let Some(error) = answer["error"].as_str() {
+                return Err(CliError::Refusal(error.to_owned()));
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The node that runs in this directory, if one does: then it has the journal, and commands go to it.
+pub(crate) fn client(dir: &Path) -> Result<Option<Client>, CliError> {
+    Client::connect(dir).map_err(|error| CliError::File { path: daemon::control::path(dir), error })
+}
+
+/// `reprise status` of a running node.
+pub(crate) fn status(client: Client, print: Printer) -> Result<Exit, CliError> {
+    let status = client.ask(&Wanted::Status).map_err(gone)?;
+    let healthy = status["ledgers"].as_array().is_some_and(|rows| rows.iter().all(|row| row["can go on"] == true));
+    record(&status, print);
+    if healthy { Ok(Exit::Done) } else { Ok(Exit::Refused) }
+}
+
+/// `reprise submit` to a running node. The time of an event is its own, as in its line.
+pub(crate) fn submit(client: Client, options: &SubmitOptions, print: Printer) -> Result<Exit, CliError> {
+    let events: Box<dyn BufRead + Send> = if options.file == Path::new("-") {
+        Box::new(BufReader::new(io::stdin()))
+    } else {
+        let error = |error| CliError::File { path: options.file.clone(), error };
+        Box::new(BufReader::new(File::open(&options.file).map_err(error)?))
+    };
+    let mut tally = Tally::default();
+    client
+        .submit(&options.ledger, events, |answer| {
+            if options.each {
+                say(answer);
+            }
+            tally.take(answer);
+        })
+        .map_err(gone)?;
+    if !options.each {
+        record(&tally.report(&options.ledger), print);
+    }
+    if tally.refused == 0 { Ok(Exit::Done) } else { Ok(Exit::Refused) }
+}
+
+#[derive(Default)]
+struct Tally {
+    receipts: u64,
+    duplicates: u64,
+    refused: u64,
+    by_outcome: BTreeMap<String, u64>,
+    listed: Vec<String>,
+}
+
+impl Tally {
+    fn take(&mut self, answer: &Value) {
+        let line = &answer["line"];
+        if let Some(why) = answer["refused"].as_str() {
+            self.refused += 1;
+            return self.list(format!("line {line}: refused: {why}"));
+        }
+        if answer["duplicate"] == true {
+            self.duplicates += 1;
+            return;
+        }
+        self.receipts += 1;
+        let outcome = answer["outcome"].as_str().unwrap_or_default().to_owned();
+        if outcome != "accepted" {
+            self.list(format!("line {line}: receipt {}: {outcome} ({})", answer["seq"], answer["code"]));
+        }
+        *self.by_outcome.entry(outcome).or_default() += 1;
+    }
+
+    fn list(&mut self, what: String) {
+        if self.listed.len() < LISTED_MAX {
+            self.listed.push(what);
+        }
+    }
+
+    fn report(&self, ledger: &str) -> Value {
+        serde_json::json!({
+            "ledger": ledger,
+            "new receipts": self.receipts,
+            "outcomes": self.by_outcome,
+            "duplicates": self.duplicates,
+            "refused": self.refused,
+            "not accepted": self.listed,
+        })
+    }
+}
+
+fn serve(dir: &Path, config: &NodeConfig, print: Printer) -> Result<Exit, CliError> {
+    let name = &config.name;
+    daemon::run(dir, config, |address| {
+        if print.is_json() {
+            say(serde_json::json!({ "name": name, "listens at": address.to_string() }));
+        } else {
+            say(format_args!("{name} listens at {address}"));
+        }
+    })
+    .map_err(|error| match error {
+        RunNodeError::Node(error) => error.into(),
+        RunNodeError::Key(error) => error.into(),
+        RunNodeError::Ledger { .. } => CliError::Refusal(error.to_string()),
+        RunNodeError::Bind(_) | RunNodeError::System { .. } => CliError::Fault(error.to_string()),
+    })?;
+    Ok(Exit::Done)
+}
+
+fn read(dir: &Path, config: Option<&PathBuf>) -> Result<NodeConfig, CliError> {
+    let path = config.cloned().unwrap_or_else(|| dir.join("node.toml"));
+    NodeConfig::read(&path).map_err(|error| match error {
+        ConfigError::File { path, error } if error.kind() == io::ErrorKind::NotFound => CliError::Usage(format!(
+            "there is no configuration {}: write one, the least is `name = \"a\"`, or give another with --config",
+            path.display()
+        )),
+        ConfigError::File { path, error } => CliError::File { path, error },
+        error @ ConfigError::Content { .. } => CliError::Usage(error.to_string()),
+    })
+}
+
+fn running(dir: &Path) -> Result<Client, CliError> {
+    client(dir)?.ok_or_else(|| {
+        CliError::Refusal(format!("no node runs in {}: start it with `reprise node run`", dir.display()))
+    })
+}
+
+fn gone(error: io::Error) -> CliError {
+    CliError::Fault(format!("the running node: {error}"))
+}
+
+fn record(value: &Value, print: Printer) {
+    let Value::Object(fields) = value else { return say(value) };
+    if print.is_json() {
+        return say(value);
+    }
+    let width = fields.keys().map(String::len).max().unwrap_or(0);
+    for (name, value) in fields {
+        match value {
+            Value::Array(items) if items.iter().any(Value::is_object) => {
+                say(format_args!("{name}:"));
+                items.iter().for_each(|item| say(format_args!("  - {}", inline(item))));
+            }
+            value => say(format_args!("{name:width$}  {}", plain(value))),
+        }
+    }
+}
+
+fn rows(value: Value, print: Printer) {
+    let Value::Array(items) = &value else { return record(&value, print) };
+    if print.is_json() {
+        return say(&value);
+    }
+    if items.is_empty() {
+        say("(none)");
+    }
+    items.iter().for_each(|item| say(inline(item)));
+}
+
+/// The name first, then the rest of what there is.
+fn inline(value: &Value) -> String {
+    let Value::Object(fields) = value else { return plain(value) };
+    let is_name = |name: &str| matches!(name, "name" | "ledger");
+    let (first, rest): (Map<_, _>, Map<_, _>) = fields.clone().into_iter().partition(|(name, _)| is_name(name));
+    let there = first.into_iter().chain(rest).filter(|(_, value)| !value.is_null());
+    there.map(|(name, value)| format!("{name} {}", plain(&value))).collect::<Vec<_>>().join(", ")
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join("; "),
+        Value::Object(_) => inline(value),
+        Value::Number(number) if number.is_f64() => text::fixed(number.as_f64().unwrap_or_default()),
+        other => other.to_string(),
+    }
+}

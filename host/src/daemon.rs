@@ -1,0 +1,30 @@
+//! A node that runs: it keeps its journal open, serves its ledgers, and shares them with its peers.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`config`] | the configuration file |
+//! | `run` | start, signals, stop |
+//! | `network` | calls peers and is called, and moves what arrives to the driver |
+//! | `driver` | one thread that owns the federation's state machines and carries out what they ask for |
+//! | `facts` | what those ask of the journal |
+//! | `owner` | the pipeline of a ledger that this node owns, and answers that wait for a quorum |
+//! | `follower` | does the steps of an owner again |
+//! | `standing` | what this node has promised and signed, in files |
+//! | [`control`], [`client`] | the socket in the node's directory by which commands reach a running node |
+//!
+//! Invariant: what the state machines ask for is carried out in their order, and what they want durable is durable before
+//! the next thing is done.
+
+pub mod client;
+pub mod config;
+pub mod control;
+mod driver;
+mod facts;
+mod follower;
+mod happening;
+mod network;
+mod owner;
+mod run;
+mod standing;
+
+pub use run::{RunNodeError, run};

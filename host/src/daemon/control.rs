@@ -1,0 +1,212 @@
+//! The socket by which commands reach a running node: `control.sock` in its directory, mode 0600, JSON lines.
+//!
+//! The first line says what is wanted: `{"do":"status"}`, `peers`, `federation`, `stop`, `{"do":"resume","ledger":"..."}`,
+//! or `{"do":"submit","ledger":"..."}`. All but the last are answered with one line. After `submit` come events, one a
+//! line, as in a file; each is answered with one line as soon as its answer holds, not always in their order. A line
+//! `{"end":true}` comes when all are answered.
+
+use super::happening::{Happening, Query, Reply};
+use crate::{
+    events::{self, LINE_BYTES_MAX},
+    pipeline::Answer,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::{
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{UnixListener, UnixStream, unix::OwnedWriteHalf},
+    sync::{Semaphore, mpsc, oneshot},
+};
+
+/// Commands that are served at the same time. Further ones wait.
+const COMMANDS_MAX: usize = 16;
+/// Events of one command that are not answered yet.
+const UNDER_WAY_MAX: usize = 512;
+
+/// What is wanted: the first line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Wanted {
+    /// What the node holds and does.
+    Status,
+    /// Its peers.
+    Peers,
+    /// Who agrees with whom.
+    Federation,
+    /// Stop.
+    Stop,
+    /// Lift the suspension of a ledger.
+    Resume {
+        /// The ledger's name, or the first digits of its id.
+        ledger: String,
+    },
+    /// Events follow.
+    Submit {
+        /// The ledger's name, or the first digits of its id.
+        ledger: String,
+    },
+}
+
+/// Where the socket of a node is.
+#[must_use]
+pub fn path(node: &Path) -> PathBuf {
+    node.join("control.sock")
+}
+
+/// The socket, open. The file goes with it.
+pub(super) struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+    happenings: mpsc::Sender<Happening>,
+    stop: mpsc::Sender<()>,
+}
+
+impl Control {
+    /// Opens the socket. What an earlier process left there is replaced: this one has the journal, so that one is gone.
+    pub(super) fn open(node: &Path, happenings: mpsc::Sender<Happening>, stop: mpsc::Sender<()>) -> io::Result<Self> {
+        let path = path(node);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        // The directory is private; the mode says it once more.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        Ok(Self { listener, path, happenings, stop })
+    }
+
+    /// Serves commands for ever.
+    pub(super) async fn serve(self) {
+        let places = Arc::new(Semaphore::new(COMMANDS_MAX));
+        loop {
+            let Ok(place) = places.clone().acquire_owned().await else { return };
+            let Ok((stream, _)) = self.listener.accept().await else { continue };
+            let (happenings, stop) = (self.happenings.clone(), self.stop.clone());
+            tokio::spawn(async move {
+                if let Err(error) = command(stream, &happenings, &stop).await {
+                    tracing::debug!(%error, "a command went away");
+                }
+                drop(place);
+            });
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+async fn command(stream: UnixStream, happenings: &mpsc::Sender<Happening>, stop: &mpsc::Sender<()>) -> io::Result<()> {
+    let (from, mut to) = stream.into_split();
+    let mut from = BufReader::new(from);
+    let Some(line) = line(&mut from).await? else { return Ok(()) };
+    match serde_json::from_slice(&line) {
+        Ok(Wanted::Status) => answer(&mut to, &ask(happenings, Query::Status).await).await,
+        Ok(Wanted::Peers) => answer(&mut to, &ask(happenings, Query::Peers).await).await,
+        Ok(Wanted::Federation) => answer(&mut to, &ask(happenings, Query::Federation).await).await,
+        Ok(Wanted::Stop) => {
+            let _ = stop.try_send(());
+            answer(&mut to, &json!({ "stops": true })).await
+        }
+        Ok(Wanted::Resume { ledger }) => answer(&mut to, &resume(happenings, ledger).await).await,
+        Ok(Wanted::Submit { ledger }) => submit(&ledger, &mut from, to, happenings).await,
+        Err(error) => answer(&mut to, &json!({ "error": error.to_string() })).await,
+    }
+}
+
+async fn ask(happenings: &mpsc::Sender<Happening>, query: Query) -> Value {
+    let (reply, answer) = oneshot::channel();
+    let stops = || json!({ "error": "the node stops" });
+    if happenings.send(Happening::Query { query, reply }).await.is_err() {
+        return stops();
+    }
+    answer.await.unwrap_or_else(|_| stops())
+}
+
+async fn resume(happenings: &mpsc::Sender<Happening>, ledger: String) -> Value {
+    let (reply, answer) = oneshot::channel();
+    let _ = happenings.send(Happening::Resume { ledger, reply }).await;
+    match answer.await {
+        Ok(Ok(())) => json!({ "resumed": true }),
+        Ok(Err(why)) => json!({ "error": why }),
+        Err(_) => json!({ "error": "the node stops" }),
+    }
+}
+
+/// Hands events over and gives answers back, both at their own pace.
+async fn submit(
+    ledger: &str,
+    from: &mut (impl AsyncBufRead + Unpin),
+    mut to: OwnedWriteHalf,
+    happenings: &mpsc::Sender<Happening>,
+) -> io::Result<()> {
+    let (reply, mut replies) = mpsc::channel(UNDER_WAY_MAX);
+    let room = Arc::new(Semaphore::new(UNDER_WAY_MAX));
+    let answered = room.clone();
+    let writing = tokio::spawn(async move {
+        while let Some(reply) = replies.recv().await {
+            answer(&mut to, &told(reply)).await?;
+            answered.add_permits(1);
+        }
+        answer(&mut to, &json!({ "end": true })).await
+    });
+    let mut tag = 0;
+    while let Some(line) = line(from).await? {
+        tag += 1;
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let Ok(permit) = room.acquire().await else { break };
+        permit.forget();
+        let handed = match events::parse(&line, tag) {
+            Ok(proposal) => {
+                let (ledger, reply) = (ledger.to_owned(), reply.clone());
+                happenings.send(Happening::Submit { ledger, proposal: Box::new(proposal), reply }).await.is_ok()
+            }
+            Err(kind) => reply.send(Reply::NotHere { tag, why: kind.to_string() }).await.is_ok(),
+        };
+        if !handed || writing.is_finished() {
+            break;
+        }
+    }
+    drop(reply);
+    writing.await?
+}
+
+/// A line without its end, at most as long as an event may be.
+async fn line(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let read = from.take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line).await?;
+    if line.len() > LINE_BYTES_MAX {
+        return Err(io::Error::other("a line is too long"));
+    }
+    Ok((read > 0).then_some(line))
+}
+
+async fn answer(to: &mut OwnedWriteHalf, value: &Value) -> io::Result<()> {
+    to.write_all(format!("{value}\n").as_bytes()).await
+}
+
+fn told(reply: Reply) -> Value {
+    match reply {
+        Reply::NotHere { tag, why } => json!({ "line": tag, "refused": why }),
+        Reply::Answer(Answer::Refused { tag, refusal }) => json!({ "line": tag, "refused": refusal.to_string() }),
+        Reply::Answer(Answer::Advanced { tag, steps }) => json!({ "line": tag, "due steps": steps }),
+        Reply::Answer(Answer::Receipt { tag, seq, class, code, leaf, duplicate }) => json!({
+            "line": tag,
+            "seq": seq,
+            "outcome": class.name(),
+            "code": code,
+            "leaf": leaf.to_string(),
+            "duplicate": duplicate,
+        }),
+    }
+}

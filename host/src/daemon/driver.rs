@@ -1,0 +1,332 @@
+//! The driver: one thread owns the federation's state machines, tells them what happens, and carries out what they ask
+//! for. Nothing in it waits for a peer or for an execution.
+
+mod actions;
+mod attest;
+mod report;
+
+use super::{
+    facts::Facts,
+    follower::Follower,
+    happening::{Happening, Reply},
+    owner::Owner,
+    standing::Standings,
+};
+use crate::{
+    journal::LedgerEntry,
+    link::{Code, Link, Receiving, Session},
+    node::Node,
+    orderer::Proposal,
+};
+use reprise_federation::{
+    Federation, Ledgers, Message, NodeKey, Roster, Suspension, limits::TRANSFER_BYTES_MAX, message::Step, node::Service,
+};
+use reprise_receipts::{LedgerId, PublicKey, SigningKey};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use tokio::{
+    runtime::Handle,
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+/// How often the state machines are told the time.
+const TICK: Duration = Duration::from_millis(20);
+/// How often all events that wait are looked at before the state machines hear of a new head.
+const TOGETHER_MAX: usize = 256;
+
+/// Names of nodes, for people.
+pub(super) type Names = BTreeMap<PublicKey, String>;
+
+/// What the driver works with.
+pub(super) struct Driver {
+    pub(super) node: Arc<Node>,
+    pub(super) link: Arc<Link>,
+    pub(super) federation: Federation,
+    pub(super) facts: Facts,
+    pub(super) standings: Standings,
+    /// Signs the receipts of this node.
+    pub(super) attester: SigningKey,
+    pub(super) names: Names,
+    pub(super) ledgers: BTreeMap<LedgerId, Served>,
+    pub(super) sessions: BTreeMap<PublicKey, (u64, Session)>,
+    /// Where those who run beside it tell what happens.
+    pub(super) happenings: mpsc::Sender<Happening>,
+    /// Where streams are read and written.
+    pub(super) network: Handle,
+    pub(super) start: Instant,
+}
+
+/// A ledger that is served.
+pub(super) struct Served {
+    pub(super) entry: LedgerEntry,
+    pub(super) part: Part,
+    /// Why this node cannot go on with it: its own fault, for people.
+    pub(super) fault: Option<String>,
+    /// Up to where each member has this node's attestations; under this node's own key, up to where it has the owner's.
+    pub(super) attested: BTreeMap<PublicKey, u64>,
+    /// Its log has grown, and the state machines do not know yet.
+    pub(super) grown: bool,
+}
+
+/// What this node runs for a ledger.
+pub(super) enum Part {
+    /// Nothing yet.
+    None,
+    /// The pipeline.
+    Owner(Box<Owner>),
+    /// Doing again what the owner did.
+    Follower(Follower),
+}
+
+impl Driver {
+    /// Takes part in ledgers with what is kept of them.
+    ///
+    /// # Errors
+    /// A file of this node cannot be read, or its journal cannot.
+    pub(super) fn join(&mut self, entry: LedgerEntry, roster: Roster) -> io::Result<()> {
+        let standing = self.standings.read(&roster)?;
+        self.facts.add(&entry).map_err(io::Error::other)?;
+        let ledger = entry.id;
+        self.ledgers
+            .insert(ledger, Served { entry, part: Part::None, fault: None, attested: BTreeMap::new(), grown: false });
+        let now_ms = self.now_ms();
+        if !self.federation.join(now_ms, roster, standing, &self.facts) {
+            return Err(io::Error::other(format!(
+                "ledger {ledger}: this node is no member, or serves too many ledgers"
+            )));
+        }
+        self.carry_out();
+        if matches!(self.ledgers[&ledger].part, Part::None) {
+            self.follow(ledger);
+        }
+        Ok(())
+    }
+
+    /// Works until nobody can tell it anything any more, then ends what it runs.
+    pub(super) async fn run(mut self, mut happenings: mpsc::Receiver<Happening>, mut stop: mpsc::Receiver<()>) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                _ = stop.recv() => break,
+                _ = ticks.tick() => {
+                    let now_ms = self.now_ms();
+                    self.federation.tick(now_ms, &self.facts);
+                    self.send_attestations();
+                }
+                Some(happening) = happenings.recv() => {
+                    self.take(happening);
+                    for _ in 0..TOGETHER_MAX {
+                        let Ok(happening) = happenings.try_recv() else { break };
+                        self.take(happening);
+                    }
+                    self.tell_growth();
+                }
+            }
+            self.carry_out();
+        }
+        // Whoever still tells something must not wait for ever.
+        drop(happenings);
+        for served in self.ledgers.values_mut() {
+            if let Part::Owner(owner) = &mut served.part {
+                owner.stop();
+            }
+        }
+    }
+
+    /// Milliseconds since the start: what the state machines measure with.
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn take(&mut self, happening: Happening) {
+        let now_ms = self.now_ms();
+        match happening {
+            Happening::Connected { number, session } => self.connected(now_ms, number, session),
+            Happening::Frame { number, from, frame } if self.is_current(&from, number) => {
+                self.frame(now_ms, NodeKey(from), &frame);
+            }
+            Happening::Transfer { number, from, transfer } if self.is_current(&from, number) => {
+                self.transfer(from, transfer);
+            }
+            Happening::Frame { .. } | Happening::Transfer { .. } => {}
+            Happening::Received { transfer: attest::TRANSFER, bytes, .. } => {
+                if let Err(error) = self.keep_attestation(&bytes) {
+                    tracing::error!(%error, "an attestation cannot be kept");
+                }
+            }
+            Happening::Received { from, transfer, bytes } => {
+                self.federation.received(now_ms, NodeKey(from), transfer, &bytes, &self.facts);
+            }
+            Happening::Gone { number, from } => {
+                if self.is_current(&from, number) {
+                    self.sessions.remove(&from);
+                    self.federation.disconnected(NodeKey(from));
+                }
+            }
+            Happening::Answered { ledger, answer } => self.with(ledger, |served| {
+                served.grown = true;
+                if let Part::Owner(owner) = &mut served.part {
+                    owner.answered(answer);
+                }
+            }),
+            Happening::Followed { ledger } => self.with(ledger, |served| served.grown = true),
+            Happening::Stopped { ledger, fault: Some(fault) } | Happening::CannotFollow { ledger, fault } => {
+                self.broken(ledger, fault);
+            }
+            // It was stopped because another node owns the ledger now.
+            Happening::Stopped { ledger, fault: None } => self.start_following(ledger),
+            Happening::Refused { ledger, from, at, step } => self.refused(now_ms, ledger, from, at, &step),
+            Happening::Submit { ledger, proposal, reply } => self.submit(now_ms, &ledger, *proposal, reply),
+            Happening::Resume { ledger, reply } => {
+                let _ = reply.send(self.resume(now_ms, &ledger));
+            }
+            Happening::Query { query, reply } => {
+                let _ = reply.send(self.report(query));
+            }
+        }
+    }
+
+    fn connected(&mut self, now_ms: u64, number: u64, session: Session) {
+        let key = session.key();
+        if let Some((_, old)) = self.sessions.insert(key, (number, session)) {
+            old.close(Code::Replaced);
+            self.federation.disconnected(NodeKey(key));
+        }
+        // What was sent over an earlier connection may not have come.
+        for served in self.ledgers.values_mut() {
+            served.attested.remove(&key);
+        }
+        self.federation.connected(now_ms, NodeKey(key));
+    }
+
+    fn frame(&mut self, now_ms: u64, from: NodeKey, frame: &[u8]) {
+        match Message::from_frame(frame) {
+            // As if it were lost on the way: the owner sends it again when this node is ready.
+            Ok(Message::Append(append)) if self.is_busy(append.ledger) => {}
+            Ok(message) => self.federation.handle(now_ms, from, message, &self.facts),
+            Err(_) => self.federation.malformed(now_ms, from, frame),
+        }
+    }
+
+    /// More steps wait to be done again than should.
+    fn is_busy(&self, ledger: LedgerId) -> bool {
+        let part = self.ledgers.get(&ledger).map(|served| &served.part);
+        matches!(part, Some(Part::Follower(follower)) if follower.is_busy())
+    }
+
+    /// Reads a transfer beside, if it was asked for.
+    fn transfer(&mut self, from: PublicKey, transfer: Receiving) {
+        let id = transfer.id();
+        let bytes_max = if id == attest::TRANSFER { attest::BYTES_MAX } else { TRANSFER_BYTES_MAX };
+        if id != attest::TRANSFER && !self.federation.expects(NodeKey(from), id) {
+            tracing::debug!(peer = %from, id, "a stream that nobody asked for");
+            return;
+        }
+        let happenings = self.happenings.clone();
+        self.network.spawn(async move {
+            match transfer.read_all(bytes_max).await {
+                Ok(bytes) => drop(happenings.send(Happening::Received { from, transfer: id, bytes }).await),
+                // It is missed by its deadline.
+                Err(error) => tracing::warn!(peer = %from, id, %error, "a stream did not come to its end"),
+            }
+        });
+    }
+
+    fn refused(&mut self, now_ms: u64, ledger: LedgerId, from: PublicKey, at: u64, step: &Step) {
+        tracing::error!(%ledger, at, "a step of the owner gives another receipt here");
+        self.refresh(ledger);
+        self.federation.refused(now_ms, ledger, NodeKey(from), at, step, &self.facts);
+    }
+
+    /// This node cannot go on with a ledger.
+    fn broken(&mut self, ledger: LedgerId, fault: String) {
+        tracing::error!(%ledger, fault, "the ledger does not advance here");
+        self.with(ledger, |served| served.fault = Some(fault));
+        self.federation.suspend(ledger, Suspension::Incomparable);
+    }
+
+    fn submit(&mut self, now_ms: u64, ledger: &str, proposal: Proposal, reply: mpsc::Sender<Reply>) {
+        let tag = proposal.tag;
+        let why = match self.orders(now_ms, ledger) {
+            Ok(id) => {
+                self.with(id, |served| {
+                    if let Part::Owner(owner) = &mut served.part {
+                        owner.submit(proposal, reply);
+                    }
+                });
+                return;
+            }
+            Err(why) => why,
+        };
+        let _ = reply.try_send(Reply::NotHere { tag, why });
+    }
+
+    /// Lifts a suspension, as an operator's decision. What is still wrong suspends the ledger again.
+    fn resume(&mut self, now_ms: u64, selector: &str) -> Result<(), String> {
+        let entry = self.node.find_ledger(selector).map_err(|error| error.to_string())?;
+        let served = self.ledgers.get_mut(&entry.id).ok_or("this node does not serve the ledger")?;
+        served.fault = None;
+        self.refresh(entry.id);
+        self.federation.resume(now_ms, entry.id, &self.facts);
+        Ok(())
+    }
+
+    /// The ledger of this name, if this node orders its inputs now.
+    fn orders(&self, now_ms: u64, selector: &str) -> Result<LedgerId, String> {
+        let entry = self.node.find_ledger(selector).map_err(|error| error.to_string())?;
+        let served = self.ledgers.get(&entry.id).ok_or("this node does not serve the ledger: see its configuration")?;
+        if let Some(fault) = &served.fault {
+            return Err(format!("the ledger does not advance here: {fault}"));
+        }
+        let owner = self.federation.seat(entry.id).map(|seat| self.name(seat.standing.owner));
+        match (self.federation.service(now_ms, entry.id), &served.part) {
+            (Some(Service::Orders), Part::Owner(_)) => Ok(entry.id),
+            (Some(Service::Suspended(why)), _) => Err(format!("the ledger is suspended here: {why}")),
+            (Some(Service::Stale { .. }), Part::Owner(_)) => {
+                Err("no majority of the members can be reached: nothing is ordered until then".to_owned())
+            }
+            _ => Err(format!(
+                "inputs are ordered by {}: submit there",
+                owner.unwrap_or_else(|| "another node".to_owned())
+            )),
+        }
+    }
+
+    /// The state machines hear of every ledger whose log has grown, once.
+    fn tell_growth(&mut self) {
+        let grown = self.ledgers.iter_mut();
+        let grown = grown.filter_map(|(ledger, served)| std::mem::take(&mut served.grown).then_some(*ledger));
+        let grown: Vec<LedgerId> = grown.collect();
+        for ledger in grown {
+            self.refresh(ledger);
+            let now_ms = self.now_ms();
+            self.federation.advanced(now_ms, ledger, &self.facts);
+        }
+    }
+
+    fn refresh(&mut self, ledger: LedgerId) {
+        if let Err(error) = self.facts.refresh(ledger) {
+            self.broken(ledger, error.to_string());
+        }
+    }
+
+    fn with(&mut self, ledger: LedgerId, work: impl FnOnce(&mut Served)) {
+        if let Some(served) = self.ledgers.get_mut(&ledger) {
+            work(served);
+        }
+    }
+
+    fn is_current(&self, from: &PublicKey, number: u64) -> bool {
+        self.sessions.get(from).is_some_and(|(current, _)| *current == number)
+    }
+
+    fn name(&self, node: NodeKey) -> String {
+        self.names.get(&node.0).cloned().unwrap_or_else(|| node.0.to_string())
+    }
+
+    fn size(&self, ledger: LedgerId) -> u64 {
+        self.facts.head(ledger).map_or(0, |head| head.log.size)
+    }
+}

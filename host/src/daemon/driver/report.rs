@@ -1,0 +1,140 @@
+//! What a running node says of itself, for people and programs.
+
+use super::{Driver, Part};
+use crate::daemon::happening::Query;
+use reprise_federation::{
+    LedgerHead, Role,
+    node::{PeerView, Service},
+    replicate::Lead,
+};
+use reprise_receipts::LedgerId;
+use serde_json::{Value, json};
+
+impl Driver {
+    pub(super) fn report(&self, query: Query) -> Value {
+        match query {
+            Query::Status => self.status(),
+            Query::Peers => self.peers(),
+            Query::Federation => self.agreement(),
+        }
+    }
+
+    fn status(&self) -> Value {
+        let ledgers: Vec<Value> = self.ledgers.keys().map(|ledger| self.ledger(*ledger)).collect();
+        json!({
+            "node": self.node.dir().display().to_string(),
+            "node key": self.link.key().to_string(),
+            "listens at": self.link.address().ok().map(|address| address.to_string()),
+            "running for ms": self.now_ms(),
+            "connected peers": self.sessions.len(),
+            "ledgers": ledgers,
+        })
+    }
+
+    fn ledger(&self, ledger: LedgerId) -> Value {
+        let served = &self.ledgers[&ledger];
+        let head = self.facts.told_head(ledger, 0);
+        let seat = self.federation.seat(ledger);
+        let service = self.federation.service(self.now_ms(), ledger);
+        let goes_on = served.fault.is_none() && matches!(service, Some(Service::Orders | Service::Follows));
+        json!({
+            "name": served.entry.genesis.name,
+            "id": ledger.to_string(),
+            "role": seat.as_ref().and_then(|seat| seat.role).map(role),
+            "owner": seat.as_ref().map(|seat| self.name(seat.standing.owner)),
+            "epoch": seat.as_ref().map(|seat| seat.standing.promised),
+            "receipts": head.map(|head| head.size),
+            "log root": head.map(|head| head.log_root.to_string()),
+            "state root": head.map(|head| head.state_root.to_string()),
+            "attested up to": match &served.part {
+                Part::Owner(_) => head.map(|head| head.size),
+                _ => served.attested.get(&self.link.key()).copied(),
+            },
+            "durable on a quorum": seat.as_ref().map(|seat| seat.standing.committed),
+            "final": seat.as_ref().map(|seat| seat.standing.last_final.size),
+            "catching up to": seat.as_ref().and_then(|seat| seat.pursuing).map(|mark| mark.size),
+            "answers that wait": match &served.part { Part::Owner(owner) => owner.waiting(), _ => 0 },
+            "service": service.map(describe),
+            "can go on": goes_on,
+            "why not": served.fault,
+        })
+    }
+
+    fn peers(&self) -> Value {
+        let reports = self.link.peers();
+        let rows = reports.iter().map(|report| {
+            let open = report.connections.last();
+            json!({
+                "name": self.names.get(&report.key),
+                "key": report.key.to_string(),
+                "address": open.map(|(address, _)| address.to_string()),
+                "round trip ms": open.map(|(_, round_trip)| round_trip.as_secs_f64() * 1_000.0),
+                "connections": report.counts.connections,
+                "frames sent": report.counts.sent.frames,
+                "frames received": report.counts.received.frames,
+                "bytes sent": report.counts.sent.frame_bytes + report.counts.sent.transfer_bytes,
+                "bytes received": report.counts.received.frame_bytes + report.counts.received.transfer_bytes,
+                "wire bytes sent": report.counts.sent.wire_bytes,
+                "wire bytes received": report.counts.received.wire_bytes,
+                "round trips": report.counts.round_trips,
+                "refused": report.counts.refused,
+            })
+        });
+        Value::Array(rows.collect())
+    }
+
+    /// For each ledger and each member that is a peer: who agrees with whom, up to where, and why not.
+    fn agreement(&self) -> Value {
+        let mut rows = Vec::new();
+        for (ledger, served) in &self.ledgers {
+            for peer in self.federation.peers() {
+                let shares = self.federation.seat(*ledger).is_some_and(|seat| seat.roster.member(peer.node).is_some());
+                if shares {
+                    rows.push(self.agreement_with(*ledger, &served.entry.genesis.name, &peer));
+                }
+            }
+        }
+        Value::Array(rows)
+    }
+
+    fn agreement_with(&self, ledger: LedgerId, name: &str, peer: &PeerView<'_>) -> Value {
+        let (ours, theirs) = (self.facts.told_head(ledger, 0), peer.heads.get(&ledger));
+        let matched = |lead: &Lead| lead.progress(peer.node).map(|progress| progress.matched);
+        let progress = self.federation.seat(ledger).and_then(|seat| seat.lead.and_then(matched));
+        json!({
+            "ledger": name,
+            "peer": self.name(peer.node),
+            "connected": peer.connected,
+            "receipts here": self.size(ledger),
+            "receipts there": theirs.map(|head| head.size).max(progress),
+            "agrees up to": progress,
+            "same": same(ours.as_ref(), theirs, peer.agreed_ms.is_some()),
+            "difference": peer.findings.get(&ledger).map(|divergence| format!("{divergence:?}")),
+            "wrong answers": peer.score.wrong(),
+        })
+    }
+}
+
+fn same(ours: Option<&LedgerHead>, theirs: Option<&LedgerHead>, agreed: bool) -> bool {
+    match (ours, theirs) {
+        (Some(ours), Some(theirs)) => ours.log_root == theirs.log_root && ours.state_root == theirs.state_root,
+        _ => agreed,
+    }
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Owner => "owner",
+        Role::Replica => "replica",
+        Role::Observer => "observer",
+    }
+}
+
+fn describe(service: Service) -> String {
+    match service {
+        Service::Orders => "orders inputs".to_owned(),
+        Service::Follows => "follows its owner".to_owned(),
+        Service::Stale { .. } => "reads are stale, writes are refused".to_owned(),
+        Service::Suspended(why) => format!("suspended: {why}"),
+    }
+}

@@ -1,0 +1,207 @@
+//! A ledger that another node owns: its steps are done again, and kept only if they give the same receipts.
+
+use super::happening::Happening;
+use crate::{
+    engine::on_engine_thread,
+    journal::{Group, JournalError, LedgerEntry, StateLag},
+    node::{EngineChoice, Node, NodeError, PackageExecutors},
+    orderer::clock_ms,
+    pipeline::{GROUP_STEPS_MAX, OpenLedger},
+    recovery::{self, NoWatch, RecoveryError, rollback},
+    runner::{RunError, Runner},
+};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use reprise_abi::{Input, decode_canonical};
+use reprise_federation::message::Step;
+use reprise_receipts::{PublicKey, Sealed};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tokio::sync::mpsc;
+
+/// Bytes of steps that may wait before no more are taken from the owner, who sends them again.
+const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// What a follower has to do.
+pub(super) enum Work {
+    /// Do these steps again, and keep them.
+    Apply { from: PublicKey, first: u64, steps: Vec<Step> },
+    /// Take back what comes after this size.
+    RollBack { size: u64 },
+}
+
+/// A thread that follows one ledger. It ends when this is dropped.
+pub(super) struct Follower {
+    work: Sender<(Work, usize)>,
+    /// Bytes of steps that wait.
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Follower {
+    /// # Errors
+    /// The system has no room for the thread.
+    pub(super) fn start(node: Arc<Node>, entry: LedgerEntry, happenings: mpsc::Sender<Happening>) -> io::Result<Self> {
+        // What goes in is bounded by whoever asks `is_busy` before.
+        let (work, to_do) = unbounded();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let done = waiting.clone();
+        let executors = PackageExecutors::new(node.journal().clone(), EngineChoice::Cranelift, node.dir());
+        let runner = Runner::new(Box::new(executors));
+        on_engine_thread("reprise-follow", move || {
+            Following { node, entry, runner, happenings, open: None }.run(&to_do, &done);
+        })?;
+        Ok(Self { work, waiting })
+    }
+
+    /// False when the thread has ended.
+    pub(super) fn give(&self, work: Work) -> bool {
+        let bytes = work.bytes();
+        self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        self.work.send((work, bytes)).is_ok()
+    }
+
+    /// So much waits that further steps are better not taken now.
+    pub(super) fn is_busy(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > WAITING_BYTES_MAX
+    }
+}
+
+impl Work {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Apply { steps, .. } => steps.iter().map(Step::bytes).sum(),
+            Self::RollBack { .. } => 0,
+        }
+    }
+}
+
+/// Why steps were not taken.
+enum NotTaken {
+    /// The step at this index gives another receipt.
+    Differs(usize),
+    /// A fault of this node.
+    Fault(String),
+}
+
+struct Following {
+    node: Arc<Node>,
+    entry: LedgerEntry,
+    runner: Runner,
+    happenings: mpsc::Sender<Happening>,
+    /// The ledger after the last step that is durable; none when it must be opened anew.
+    open: Option<OpenLedger>,
+}
+
+impl Following {
+    fn run(mut self, to_do: &Receiver<(Work, usize)>, waiting: &AtomicUsize) {
+        let ledger = self.entry.id;
+        for (work, bytes) in to_do {
+            let told = match work {
+                Work::Apply { from, first, mut steps } => match self.apply(first, &steps) {
+                    Ok(()) => Happening::Followed { ledger },
+                    Err(NotTaken::Differs(index)) => {
+                        Happening::Refused { ledger, from, at: first + index as u64, step: steps.swap_remove(index) }
+                    }
+                    Err(NotTaken::Fault(fault)) => Happening::CannotFollow { ledger, fault },
+                },
+                Work::RollBack { size } => match self.roll_back(size) {
+                    Ok(()) => Happening::Followed { ledger },
+                    Err(error) => Happening::CannotFollow { ledger, fault: error.to_string() },
+                },
+            };
+            waiting.fetch_sub(bytes, Ordering::Relaxed);
+            if self.happenings.blocking_send(told).is_err() {
+                break;
+            }
+        }
+    }
+
+    /// In groups: what is kept before a step that differs stays.
+    fn apply(&mut self, first: u64, steps: &[Step]) -> Result<(), NotTaken> {
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.node.open_ledger(&self.entry)?,
+        };
+        if open.head.next_seq() != first {
+            return Err(NotTaken::Fault(format!("step {first} does not follow on {} receipts", open.head.next_seq())));
+        }
+        for (group, group_steps) in steps.chunks(GROUP_STEPS_MAX).enumerate() {
+            let mut sealed = Vec::with_capacity(group_steps.len());
+            let mut differs = None;
+            for (index, step) in group_steps.iter().enumerate() {
+                match self.again(&mut open, step)? {
+                    Some(same) => sealed.push(same),
+                    None => {
+                        differs = Some(group * GROUP_STEPS_MAX + index);
+                        break;
+                    }
+                }
+            }
+            self.keep(&mut open, &sealed)?;
+            if let Some(index) = differs {
+                // The head has taken the step that differs: the next one begins from the journal.
+                return Err(NotTaken::Differs(index));
+            }
+        }
+        self.open = Some(open);
+        Ok(())
+    }
+
+    /// Does a step again. `None`: it gives another receipt, or may not stand here.
+    fn again(&mut self, open: &mut OpenLedger, step: &Step) -> Result<Option<Sealed>, RunError> {
+        let Ok(input) = decode_canonical::<Input>(&step.input) else { return Ok(None) };
+        let Ok(work) = open.head.prepare(&input) else { return Ok(None) };
+        let executed = self.runner.run(&mut open.head, &input, &work)?;
+        let sealed = open.head.seal(&input, &work, executed);
+        Ok((sealed.receipt_bytes == step.receipt).then_some(sealed))
+    }
+
+    fn keep(&self, open: &mut OpenLedger, sealed: &[Sealed]) -> Result<(), JournalError> {
+        if sealed.is_empty() {
+            return Ok(());
+        }
+        for step in sealed {
+            open.tail.append(step.leaf);
+            open.state_lag.add(step.record_bytes.len());
+        }
+        let tiles = open.tail.take_complete_tiles();
+        self.node.journal().commit(open.no, &Group { steps: sealed, tiles: &tiles, attestation: None })?;
+        if open.state_lag.is_due() {
+            self.node.journal().bring_state_forward(open.no)?;
+            open.state_lag = StateLag::default();
+        }
+        Ok(())
+    }
+
+    /// By the plan that an operator's rollback would take: what goes is kept in quarantine.
+    fn roll_back(&mut self, size: u64) -> Result<(), RecoveryError> {
+        self.open = None;
+        let site = self.node.site(&self.entry, EngineChoice::Cranelift);
+        let reason = "the owner's log goes another way".to_owned();
+        let options = rollback::Options { size, way: None, attested: true, reason, now_ms: clock_ms() };
+        let plan = rollback::plan(&site, &options)?.plan;
+        recovery::carry_out(&site, &plan, &mut NoWatch)
+    }
+}
+
+impl From<NodeError> for NotTaken {
+    fn from(error: NodeError) -> Self {
+        Self::Fault(error.to_string())
+    }
+}
+
+impl From<RunError> for NotTaken {
+    fn from(error: RunError) -> Self {
+        Self::Fault(error.to_string())
+    }
+}
+
+impl From<JournalError> for NotTaken {
+    fn from(error: JournalError) -> Self {
+        Self::Fault(error.to_string())
+    }
+}

@@ -1,0 +1,83 @@
+//! What the driver is told, by whoever runs beside it.
+
+use crate::{
+    link::{Receiving, Session},
+    orderer::Proposal,
+    pipeline::Answer,
+};
+use reprise_federation::message::Step;
+use reprise_receipts::{LedgerId, PublicKey};
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+/// Something that the driver must know.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// A connection is there. Its number tells what comes over it from what came over an earlier one.
+    Connected { number: u64, session: Session },
+    /// A frame has come.
+    Frame { number: u64, from: PublicKey, frame: Vec<u8> },
+    /// A transfer was begun.
+    Transfer { number: u64, from: PublicKey, transfer: Receiving },
+    /// A transfer is there as a whole.
+    Received { from: PublicKey, transfer: u64, bytes: Vec<u8> },
+    /// A connection has ended.
+    Gone { number: u64, from: PublicKey },
+    /// The pipeline of a ledger has made this durable.
+    Answered { ledger: LedgerId, answer: Answer },
+    /// The pipeline of a ledger has ended, with this fault.
+    Stopped { ledger: LedgerId, fault: Option<String> },
+    /// Steps of an owner were done again, or taken back, and are durable.
+    Followed { ledger: LedgerId },
+    /// A step of an owner gives another receipt here.
+    Refused { ledger: LedgerId, from: PublicKey, at: u64, step: Step },
+    /// This node cannot follow: its own fault.
+    CannotFollow { ledger: LedgerId, fault: String },
+    /// Somebody submits an event.
+    Submit { ledger: String, proposal: Box<Proposal>, reply: mpsc::Sender<Reply> },
+    /// An operator lifts the suspension of a ledger.
+    Resume { ledger: String, reply: oneshot::Sender<Result<(), String>> },
+    /// Somebody asks.
+    Query { query: Query, reply: oneshot::Sender<Value> },
+}
+
+/// What becomes of a submitted event. What it says holds as the ledger's durability asks for.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// It was answered.
+    Answer(Answer),
+    /// It was not ordered.
+    NotHere {
+        /// Its tag.
+        tag: u64,
+        /// Why not, and what to do.
+        why: String,
+    },
+}
+
+/// What somebody asks a running node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Query {
+    /// What it holds.
+    Status,
+    /// Its peers.
+    Peers,
+    /// Who agrees with whom, up to where.
+    Federation,
+}
+
+impl Reply {
+    /// The answer for a submitter, under the tag that it gave.
+    pub(super) fn with_tag(self, given: u64) -> Self {
+        match self {
+            Self::NotHere { why, .. } => Self::NotHere { tag: given, why },
+            Self::Answer(answer) => Self::Answer(match answer {
+                Answer::Receipt { seq, class, code, leaf, duplicate, .. } => {
+                    Answer::Receipt { tag: given, seq, class, code, leaf, duplicate }
+                }
+                Answer::Refused { refusal, .. } => Answer::Refused { tag: given, refusal },
+                Answer::Advanced { steps, .. } => Answer::Advanced { tag: given, steps },
+            }),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Start and stop of a running node.
+
+use super::{
+    config::{LedgerConfig, NodeConfig},
+    control::Control,
+    driver::{Driver, Names},
+    facts::Facts,
+    happening::Happening,
+    network::Network,
+    standing::Standings,
+};
+use crate::{
+    journal::LedgerEntry,
+    keys::{self, KeyError},
+    link::{BindError, Link, LinkConfig},
+    node::{Access, Node, NodeError},
+};
+use reprise_federation::{
+    Config, Durability, Federation, List, Member, NodeKey, Quorum, Roster, WindowRule, message::Enrolment,
+};
+use reprise_receipts::{PublicKey, SigningKey};
+use std::{collections::BTreeMap, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use tokio::{
+    runtime::{Builder, Handle},
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::{Instant, timeout},
+};
+
+/// What may wait for the driver.
+const HAPPENINGS_MAX: usize = 4_096;
+/// How long peers are told that this node stops.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Why a node does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunNodeError {
+    /// The node cannot be opened.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// A key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The network cannot be used.
+    #[error("network: {0}")]
+    Bind(#[from] BindError),
+    /// The configuration does not fit what is here.
+    #[error("configuration: ledger `{ledger}`: {why}")]
+    Ledger {
+        /// Which ledger.
+        ledger: String,
+        /// What does not fit, and what to do.
+        why: String,
+    },
+    /// The system refuses something.
+    #[error("{what}: {error}")]
+    System {
+        /// What was wanted.
+        what: &'static str,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunNodeError {
+    move |error| RunNodeError::System { what, error }
+}
+
+/// Runs a node until it is told to stop: by SIGTERM, by SIGINT, or over its control socket. `ready` hears where it
+/// listens, when everything is open.
+///
+/// # Errors
+/// [`RunNodeError`]: it does not start.
+pub fn run(dir: &Path, config: &NodeConfig, ready: impl FnOnce(SocketAddr)) -> Result<(), RunNodeError> {
+    let node = Arc::new(Node::open(dir, Access::Write)?);
+    let own = OwnKeys { node: keys::node(dir)?, receipts: node.attester()? };
+    let rosters = rosters(&node, config, &own)?;
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(system("threads"))?;
+    runtime.block_on(async {
+        let link = Arc::new(Link::bind(config.listen, link_config(config, keys::node(dir)?))?);
+        let address = link.address().map_err(system("the network"))?;
+        let (happenings_out, happenings) = mpsc::channel(HAPPENINGS_MAX);
+        let (stop, stop_in) = mpsc::channel(1);
+        let control = Control::open(dir, happenings_out.clone(), stop.clone()).map_err(system("control socket"))?;
+        let driver = driver(node, own, config, link.clone(), happenings_out.clone())?;
+        let driving = start_driver(driver, rosters, happenings, stop_in).await?;
+        let network = Network::new(link.clone(), happenings_out);
+        tokio::spawn(network.clone().take_calls());
+        for peer in &config.peers {
+            tokio::spawn(network.clone().keep_up(peer.clone()));
+        }
+        let serving = tokio::spawn(control.serve());
+        tokio::spawn(stop_on_signals(stop)?);
+        ready(address);
+        let _ = driving.await;
+        serving.abort();
+        // The file of the socket goes with its task.
+        let _ = serving.await;
+        let _ = timeout(FAREWELL, link.close()).await;
+        Ok(())
+    })
+}
+
+/// The keys of this node.
+struct OwnKeys {
+    node: SigningKey,
+    receipts: SigningKey,
+}
+
+fn link_config(config: &NodeConfig, key: SigningKey) -> LinkConfig {
+    LinkConfig { allowed: config.peers.iter().map(|peer| peer.key).collect(), ..LinkConfig::new(key) }
+}
+
+fn driver(
+    node: Arc<Node>,
+    own: OwnKeys,
+    config: &NodeConfig,
+    link: Arc<Link>,
+    happenings: mpsc::Sender<Happening>,
+) -> Result<Driver, RunNodeError> {
+    let enrolment = Enrolment::new(&own.node, &own.receipts);
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(|_| KeyError::Random)?;
+    let mut names: Names = config.peers.iter().map(|peer| (peer.key, peer.name.clone())).collect();
+    names.insert(own.node.public(), config.name.clone());
+    let attester = node.attester()?;
+    Ok(Driver {
+        attester,
+        federation: Federation::new(enrolment, own.receipts, Config::default(), u64::from_le_bytes(seed)),
+        facts: Facts::new(node.journal().clone()),
+        standings: Standings::open(node.dir()).map_err(system("folder `federation`"))?,
+        names,
+        ledgers: BTreeMap::new(),
+        sessions: BTreeMap::new(),
+        happenings,
+        network: Handle::current(),
+        start: Instant::now(),
+        link,
+        node,
+    })
+}
+
+/// Starts the driver on a thread of its own, and waits until it serves its ledgers. What is given ends with it.
+async fn start_driver(
+    mut driver: Driver,
+    rosters: Vec<(LedgerEntry, Roster)>,
+    happenings: mpsc::Receiver<Happening>,
+    stop: mpsc::Receiver<()>,
+) -> Result<tokio::task::JoinHandle<()>, RunNodeError> {
+    let (joined, has_joined) = tokio::sync::oneshot::channel();
+    let driving = tokio::task::spawn_blocking(move || {
+        let runtime = match Builder::new_current_thread().enable_time().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(joined.send(Err(error))),
+        };
+        runtime.block_on(async move {
+            for (entry, roster) in rosters {
+                if let Err(error) = driver.join(entry, roster) {
+                    return drop(joined.send(Err(error)));
+                }
+            }
+            let _ = joined.send(Ok(()));
+            driver.run(happenings, stop).await;
+        });
+    });
+    let ended = || io::Error::other("the driver ended");
+    has_joined.await.unwrap_or_else(|_| Err(ended())).map_err(system("ledgers"))?;
+    Ok(driving)
+}
+
+fn stop_on_signals(stop: mpsc::Sender<()>) -> Result<impl Future<Output = ()> + Send + 'static, RunNodeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(system("signals"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system("signals"))?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        let _ = stop.try_send(());
+    })
+}
+
+/// The members of every ledger that is served: those of the configuration, and this node alone for ledgers that it
+/// attests and that are not in there.
+fn rosters(node: &Node, config: &NodeConfig, own: &OwnKeys) -> Result<Vec<(LedgerEntry, Roster)>, RunNodeError> {
+    let mut rosters = Vec::new();
+    for ledger in &config.ledgers {
+        let entry = node.find_ledger(&ledger.name)?;
+        let roster = roster(&entry, ledger, config, own)
+            .map_err(|why| RunNodeError::Ledger { ledger: ledger.name.clone(), why })?;
+        rosters.push((entry, roster));
+    }
+    let ledgers = node.journal().ledgers().map_err(|error| node.journal_error(error))?;
+    for entry in ledgers {
+        let is_ours = entry.genesis.attester == own.receipts.public();
+        if is_ours && rosters.iter().all(|(shared, _)| shared.id != entry.id) {
+            let alone = alone(&entry, own);
+            rosters.push((entry, alone));
+        }
+    }
+    Ok(rosters)
+}
+
+fn roster(entry: &LedgerEntry, ledger: &LedgerConfig, config: &NodeConfig, own: &OwnKeys) -> Result<Roster, String> {
+    let keys: BTreeMap<&str, (PublicKey, PublicKey)> = config
+        .peers
+        .iter()
+        .map(|peer| (peer.name.as_str(), (peer.key, peer.receipts)))
+        .chain([(config.name.as_str(), (own.node.public(), own.receipts.public()))])
+        .collect();
+    let member = |name: &str, observer| {
+        let (node, receipts) = keys[name];
+        Member { node: NodeKey(node), receipts, observer }
+    };
+    let voting = std::iter::once(&ledger.owner).chain(&ledger.replicas).map(|name| member(name, false));
+    let observers = ledger.observers.iter().map(|name| member(name, true));
+    let mut members: Vec<Member> = voting.chain(observers).collect();
+    let owner = members[0];
+    if owner.receipts != entry.genesis.attester {
+        return Err(format!(
+            "`{}` cannot own it: its receipts are attested by {}, and that node attests with {}",
+            ledger.owner, entry.genesis.attester, owner.receipts
+        ));
+    }
+    members.sort_by_key(|member| member.node);
+    if !members.iter().any(|member| member.node.0 == own.node.public()) {
+        return Err(format!("this node, `{}`, is not among its members", config.name));
+    }
+    let roster = of_genesis(entry, owner.node, members, ledger.roster);
+    Ok(Roster { quorum: ledger.quorum, durability: ledger.durability, window: ledger.window, ..roster })
+}
+
+/// A ledger that this node shares with nobody.
+fn alone(entry: &LedgerEntry, own: &OwnKeys) -> Roster {
+    let node = NodeKey(own.node.public());
+    of_genesis(entry, node, vec![Member { node, receipts: own.receipts.public(), observer: false }], 1)
+}
+
+fn of_genesis(entry: &LedgerEntry, owner: NodeKey, members: Vec<Member>, number: u64) -> Roster {
+    let mut operators = entry.genesis.operators.clone();
+    operators.sort_unstable();
+    Roster {
+        ledger: entry.id,
+        number,
+        first_epoch: entry.genesis.epoch,
+        first_owner: owner,
+        members: List::first(members),
+        quorum: Quorum::Majority,
+        durability: Durability::Local,
+        window: WindowRule { receipts: 1_024, every_ms: 1_000 },
+        operators: List::first(operators),
+        operator_threshold: entry.genesis.operator_threshold,
+    }
+}

@@ -1,0 +1,153 @@
+//! Nodes as processes.
+
+use crate::bench::{Bench, Ended, package, publisher};
+use std::{
+    io::{BufRead, BufReader},
+    net::UdpSocket,
+    process::{Child, Stdio},
+};
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+/// Questions after which a test that waits gives up.
+const QUESTIONS_MAX: usize = 3_000;
+
+/// Nodes with the ledger `incident`; the first one owns it.
+pub struct Cluster {
+    nodes: Vec<(Bench, Option<Child>)>,
+}
+
+impl Cluster {
+    /// One node that shares nothing.
+    pub fn alone() -> Self {
+        let bench = Bench::with_ledger();
+        std::fs::write(bench.node().join("node.toml"), "name = \"a\"\n").unwrap();
+        Self { nodes: vec![(bench, None)] }
+    }
+
+    /// Three nodes at durability `majority`. All have the receipts of these events.
+    pub fn of_three(first_events: &str) -> Self {
+        let nodes: Vec<Bench> = NAMES.iter().map(|_| Bench::with_node()).collect();
+        for node in &nodes {
+            node.run(&["package", "add", &package(), "--publisher", &publisher()]).says(0, &[]);
+        }
+        nodes[0].run(&["ledger", "create", "incident", "--package", "lease"]).says(0, &[]);
+        nodes[0].submit(first_events).says(0, &[]);
+        let bundle = nodes[0].file("first.bundle", "");
+        std::fs::remove_file(&bundle).unwrap();
+        nodes[0].run(&["bundle", "export", "incident", "--kind", "replay", "--out", &bundle]).says(0, &[]);
+        let attester = nodes[0].json(&["key", "show"])["attester"].as_str().unwrap().to_owned();
+        for node in &nodes[1..] {
+            node.run(&["bundle", "import", &bundle, "--key", &attester]).says(0, &[]);
+        }
+        configure(&nodes);
+        Self { nodes: nodes.into_iter().map(|bench| (bench, None)).collect() }
+    }
+
+    pub fn bench(&self, node: usize) -> &Bench {
+        &self.nodes[node].0
+    }
+
+    /// Starts a node and waits until it listens.
+    pub fn start(&mut self, node: usize) {
+        let (bench, child) = &mut self.nodes[node];
+        let mut command = bench.command();
+        let mut started = command.args(["node", "run"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(started.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("listens at"), "it did not start: {line}");
+        *child = Some(started);
+    }
+
+    /// Starts all nodes and waits until the first one goes on.
+    pub fn start_all(&mut self) {
+        (0..self.nodes.len()).for_each(|node| self.start(node));
+        self.until(0, |status| status["ledgers"][0]["can go on"] == true && status["connected peers"] == 2);
+    }
+
+    /// As a loss of power would: nothing is told to anybody.
+    pub fn kill(&mut self, node: usize) {
+        let mut child = self.nodes[node].1.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Tells a node to stop, and waits until it has.
+    pub fn stop(&mut self, node: usize) {
+        self.bench(node).run(&["node", "stop"]).says(0, &[]);
+        let mut child = self.nodes[node].1.take().unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+
+    pub fn stop_all(&mut self) {
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].1.is_some() {
+                self.stop(node);
+            }
+        }
+    }
+
+    /// Asks a node how it is until it is so.
+    pub fn until(&self, node: usize, holds: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        let mut last = serde_json::Value::Null;
+        for _ in 0..QUESTIONS_MAX {
+            let ended = Ended::from(self.bench(node).command().args(["status", "--json"]).output().unwrap());
+            last = serde_json::from_str(&ended.stdout).unwrap_or_default();
+            if holds(&last) {
+                return last;
+            }
+        }
+        panic!("node {node} did not get there: {last:#}");
+    }
+
+    /// Waits until all running nodes have the log of the first one; its number of receipts.
+    pub fn agreed_size(&self) -> u64 {
+        let owner = self.until(0, |status| status["ledgers"][0]["can go on"] == true);
+        let ledger = |status: &serde_json::Value, what: &str| status["ledgers"][0][what].clone();
+        for node in 1..self.nodes.len() {
+            self.until(node, |status| {
+                ["receipts", "attested up to", "log root", "state root"]
+                    .iter()
+                    .all(|what| ledger(status, what) == ledger(&owner, what))
+            });
+        }
+        ledger(&owner, "receipts").as_u64().unwrap()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for child in self.nodes.iter_mut().filter_map(|(_, child)| child.as_mut()) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn configure(nodes: &[Bench]) {
+    // Ports that were free a moment ago.
+    let sockets: Vec<UdpSocket> = nodes.iter().map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+    let text = |bench: &Bench, args: &[&str], what: &str| bench.json(args)[what].as_str().unwrap().to_owned();
+    let known: Vec<_> = NAMES
+        .iter()
+        .zip(nodes)
+        .zip(&sockets)
+        .map(|((name, bench), socket)| {
+            let (key, receipts) =
+                (text(bench, &["peer", "key"], "node key"), text(bench, &["key", "show"], "attester"));
+            (*name, socket.local_addr().unwrap(), key, receipts)
+        })
+        .collect();
+    for ((name, address, ..), bench) in known.iter().zip(nodes) {
+        let mut config = format!("name = \"{name}\"\nlisten = \"{address}\"\n");
+        for (peer, address, key, receipts) in known.iter().filter(|(peer, ..)| peer != name) {
+            config.push_str(&format!(
+                "\n[[peer]]\nname = \"{peer}\"\naddress = \"{address}\"\nkey = \"{key}\"\nreceipts = \"{receipts}\"\n"
+            ));
+        }
+        config.push_str(
+            "\n[[ledger]]\nname = \"incident\"\nowner = \"a\"\nreplicas = [\"b\", \"c\"]\ndurability = \"majority\"\n\
+             window = { receipts = 64, every_ms = 500 }\n",
+        );
+        std::fs::write(bench.node().join("node.toml"), config).unwrap();
+    }
+}
