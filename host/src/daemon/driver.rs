@@ -68,6 +68,8 @@ pub(super) struct Served {
     pub(super) attested: BTreeMap<PublicKey, u64>,
     /// Its log has grown, and the state machines do not know yet.
     pub(super) grown: bool,
+    /// What this node has promised or signed for it last is not durable.
+    pub(super) unkept: bool,
 }
 
 /// What this node runs for a ledger.
@@ -89,8 +91,10 @@ impl Driver {
         let standing = Standings(&*self.world).read(&roster)?;
         self.facts.add(&entry).map_err(io::Error::other)?;
         let ledger = entry.id;
-        self.ledgers
-            .insert(ledger, Served { entry, part: Part::None, fault: None, attested: BTreeMap::new(), grown: false });
+        self.ledgers.insert(
+            ledger,
+            Served { entry, part: Part::None, fault: None, attested: BTreeMap::new(), grown: false, unkept: false },
+        );
         let now_ms = self.now_ms();
         if !self.federation.join(now_ms, roster, standing, &self.facts) {
             return Err(io::Error::other(format!(

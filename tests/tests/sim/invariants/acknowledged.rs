@@ -72,9 +72,13 @@ impl Acknowledged {
             for (seq, leaf) in &self.inputs {
                 let has = |node: &&Rc<Machine>| {
                     // What a liar has nobody knows, and a damaged disk is not the fault of the nodes.
+                    let seen = &self.nodes[node.number];
+                    // Of one that went down it is checked when it comes back.
+                    let says_so = node.node().is_none() && seen.told > *seq;
                     self.liar == Some(node.number)
                         || node.is_damaged()
-                        || self.nodes[node.number].leaves.get(*seq as usize) == Some(leaf)
+                        || says_so
+                        || seen.leaves.get(*seq as usize) == Some(leaf)
                 };
                 let count = machines.iter().filter(has).count();
                 if count < self.needed {
