@@ -38,7 +38,7 @@ use run::run;
 use std::{collections::BTreeMap, env};
 
 fn seeds() -> std::ops::Range<u64> {
-    let Ok(text) = env::var("REPRISE_NODE_SIM_SEEDS") else { return 0..8 };
+    let Ok(text) = env::var("REPRISE_NODE_SIM_SEEDS") else { return 0..24 };
     let (from, to) = text.split_once("..").expect("REPRISE_NODE_SIM_SEEDS is from..to");
     from.parse().expect("a number")..to.parse().expect("a number")
 }
