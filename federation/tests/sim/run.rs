@@ -148,20 +148,20 @@ fn the_same_seed_twice_gives_the_same_run() {
 /// Each planted bug, and the first seed that finds it: see `every_planted_bug_has_a_seed`.
 const FOUND_BY: [(Flaw, u64); 15] = [
     (Flaw::AcknowledgeBeforeSync, 0),
-    (Flaw::ForgetPromises, 45),
+    (Flaw::ForgetPromises, 81),
     (Flaw::SkipVoteSignatures, 4),
     (Flaw::SkipGrantSignatures, 4),
     (Flaw::BelieveReceipts, 53),
     (Flaw::MergeQuarantined, 108),
     (Flaw::SmallQuorum, 0),
     (Flaw::EverythingCommitted, 72),
-    (Flaw::RollBackTooFar, 11),
+    (Flaw::RollBackTooFar, 9),
     (Flaw::IgnoreSuspension, 1),
     (Flaw::TrustLostMemory, 75),
     (Flaw::AcknowledgeAlone, 0),
     (Flaw::CountAnyAck, 0),
-    (Flaw::InLineTooEarly, 133),
-    (Flaw::AcceptLowerEpoch, 27),
+    (Flaw::InLineTooEarly, 8),
+    (Flaw::AcceptLowerEpoch, 11),
 ];
 
 #[test]
