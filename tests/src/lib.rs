@@ -1,5 +1,9 @@
 //! What several tests of the workspace need: fixtures, repeatable randomness, and the operations of a simulated disk.
 
+mod program;
+
+pub use program::program;
+
 use std::path::PathBuf;
 
 /// Path of a file under `fixtures/`.
