@@ -11,6 +11,7 @@ use super::{
     happening::{Happening, Reply},
     owner::Owner,
     standing::Standings,
+    world::World,
 };
 use crate::{
     journal::LedgerEntry,
@@ -26,7 +27,7 @@ use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval},
 };
 
 /// How often the state machines are told the time.
@@ -43,7 +44,6 @@ pub(super) struct Driver {
     pub(super) link: Arc<Link>,
     pub(super) federation: Federation,
     pub(super) facts: Facts,
-    pub(super) standings: Standings,
     /// Signs the receipts of this node.
     pub(super) attester: SigningKey,
     pub(super) names: Names,
@@ -53,7 +53,9 @@ pub(super) struct Driver {
     pub(super) happenings: mpsc::Sender<Happening>,
     /// Where streams are read and written.
     pub(super) network: Handle,
-    pub(super) start: Instant,
+    pub(super) world: Arc<dyn World>,
+    /// When it was started.
+    pub(super) start_ms: u64,
 }
 
 /// A ledger that is served.
@@ -84,7 +86,7 @@ impl Driver {
     /// # Errors
     /// A file of this node cannot be read, or its journal cannot.
     pub(super) fn join(&mut self, entry: LedgerEntry, roster: Roster) -> io::Result<()> {
-        let standing = self.standings.read(&roster)?;
+        let standing = Standings(&*self.world).read(&roster)?;
         self.facts.add(&entry).map_err(io::Error::other)?;
         let ledger = entry.id;
         self.ledgers
@@ -135,9 +137,9 @@ impl Driver {
         }
     }
 
-    /// Milliseconds since the start: what the state machines measure with.
+    /// What the state machines measure with.
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.world.now_ms()
     }
 
     fn take(&mut self, happening: Happening) {

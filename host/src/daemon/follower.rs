@@ -1,16 +1,17 @@
 //! A ledger that another node owns: its steps are done again, and kept only if they give the same receipts.
 
-use super::happening::Happening;
+use super::{
+    happening::Happening,
+    world::{Workers, World},
+};
 use crate::{
     engine::on_engine_thread,
     journal::{Group, JournalError, LedgerEntry, StateLag},
-    node::{EngineChoice, Node, NodeError, PackageExecutors},
-    orderer::clock_ms,
+    node::{Node, NodeError, PackageExecutors},
     pipeline::{GROUP_STEPS_MAX, OpenLedger},
     recovery::{self, NoWatch, RecoveryError, rollback},
     runner::{RunError, Runner},
 };
-use crossbeam_channel::{Receiver, Sender, unbounded};
 use reprise_abi::{Input, decode_canonical};
 use reprise_federation::message::Step;
 use reprise_receipts::{PublicKey, Sealed};
@@ -20,8 +21,9 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 
 /// Bytes of steps that may wait before no more are taken from the owner, who sends them again.
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -34,9 +36,9 @@ pub(super) enum Work {
     RollBack { size: u64 },
 }
 
-/// A thread that follows one ledger. It ends when this is dropped.
+/// Somebody who follows one ledger, and stops when this is dropped.
 pub(super) struct Follower {
-    work: Sender<(Work, usize)>,
+    work: mpsc::UnboundedSender<(Work, usize)>,
     /// Bytes of steps that wait.
     waiting: Arc<AtomicUsize>,
 }
@@ -44,20 +46,30 @@ pub(super) struct Follower {
 impl Follower {
     /// # Errors
     /// The system has no room for the thread.
-    pub(super) fn start(node: Arc<Node>, entry: LedgerEntry, happenings: mpsc::Sender<Happening>) -> io::Result<Self> {
+    pub(super) fn start(
+        node: Arc<Node>,
+        entry: LedgerEntry,
+        world: &Arc<dyn World>,
+        happenings: mpsc::Sender<Happening>,
+    ) -> io::Result<Self> {
         // What goes in is bounded by whoever asks `is_busy` before.
-        let (work, to_do) = unbounded();
+        let (work, to_do) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let done = waiting.clone();
-        let executors = PackageExecutors::new(node.journal().clone(), EngineChoice::Cranelift, node.dir());
-        let runner = Runner::new(Box::new(executors));
-        on_engine_thread("reprise-follow", move || {
-            Following { node, entry, runner, happenings, open: None }.run(&to_do, &done);
-        })?;
+        let runner = Runner::new(Box::new(PackageExecutors::new(node.journal().clone(), world.engine(), node.dir())));
+        let following = Following { node, entry, runner, world: world.clone(), open: None };
+        match world.workers() {
+            Workers::Threads => {
+                on_engine_thread("reprise-follow", move || following.on_a_thread(to_do, &happenings, &done))?;
+            }
+            Workers::Tasks { takes } => {
+                tokio::spawn(following.in_a_task(takes, to_do, happenings, done));
+            }
+        }
         Ok(Self { work, waiting })
     }
 
-    /// False when the thread has ended.
+    /// False when nobody is there any more.
     pub(super) fn give(&self, work: Work) -> bool {
         let bytes = work.bytes();
         self.waiting.fetch_add(bytes, Ordering::Relaxed);
@@ -87,36 +99,61 @@ enum NotTaken {
     Fault(String),
 }
 
+/// Work that waits, with its bytes.
+type ToDo = mpsc::UnboundedReceiver<(Work, usize)>;
+
 struct Following {
     node: Arc<Node>,
     entry: LedgerEntry,
     runner: Runner,
-    happenings: mpsc::Sender<Happening>,
+    world: Arc<dyn World>,
     /// The ledger after the last step that is durable; none when it must be opened anew.
     open: Option<OpenLedger>,
 }
 
 impl Following {
-    fn run(mut self, to_do: &Receiver<(Work, usize)>, waiting: &AtomicUsize) {
-        let ledger = self.entry.id;
-        for (work, bytes) in to_do {
-            let told = match work {
-                Work::Apply { from, first, mut steps } => match self.apply(first, &steps) {
-                    Ok(()) => Happening::Followed { ledger },
-                    Err(NotTaken::Differs(index)) => {
-                        Happening::Refused { ledger, from, at: first + index as u64, step: steps.swap_remove(index) }
-                    }
-                    Err(NotTaken::Fault(fault)) => Happening::CannotFollow { ledger, fault },
-                },
-                Work::RollBack { size } => match self.roll_back(size) {
-                    Ok(()) => Happening::Followed { ledger },
-                    Err(error) => Happening::CannotFollow { ledger, fault: error.to_string() },
-                },
-            };
+    fn on_a_thread(mut self, mut to_do: ToDo, happenings: &mpsc::Sender<Happening>, waiting: &AtomicUsize) {
+        while let Some((work, bytes)) = to_do.blocking_recv() {
+            let told = self.done(work);
             waiting.fetch_sub(bytes, Ordering::Relaxed);
-            if self.happenings.blocking_send(told).is_err() {
+            if happenings.blocking_send(told).is_err() {
                 break;
             }
+        }
+    }
+
+    async fn in_a_task(
+        mut self,
+        takes: Duration,
+        mut to_do: ToDo,
+        happenings: mpsc::Sender<Happening>,
+        waiting: Arc<AtomicUsize>,
+    ) {
+        while let Some((work, bytes)) = to_do.recv().await {
+            sleep(takes).await;
+            let told = self.done(work);
+            waiting.fetch_sub(bytes, Ordering::Relaxed);
+            if happenings.send(told).await.is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Does a piece of work, and says how that ended.
+    fn done(&mut self, work: Work) -> Happening {
+        let ledger = self.entry.id;
+        match work {
+            Work::Apply { from, first, mut steps } => match self.apply(first, &steps) {
+                Ok(()) => Happening::Followed { ledger },
+                Err(NotTaken::Differs(index)) => {
+                    Happening::Refused { ledger, from, at: first + index as u64, step: steps.swap_remove(index) }
+                }
+                Err(NotTaken::Fault(fault)) => Happening::CannotFollow { ledger, fault },
+            },
+            Work::RollBack { size } => match self.roll_back(size) {
+                Ok(()) => Happening::Followed { ledger },
+                Err(error) => Happening::CannotFollow { ledger, fault: error.to_string() },
+            },
         }
     }
 
@@ -180,9 +217,9 @@ impl Following {
     /// By the plan that an operator's rollback would take: what goes is kept in quarantine.
     fn roll_back(&mut self, size: u64) -> Result<(), RecoveryError> {
         self.open = None;
-        let site = self.node.site(&self.entry, EngineChoice::Cranelift);
+        let site = self.node.site(&self.entry, self.world.engine());
         let reason = "the owner's log goes another way".to_owned();
-        let options = rollback::Options { size, way: None, attested: true, reason, now_ms: clock_ms() };
+        let options = rollback::Options { size, way: None, attested: true, reason, now_ms: self.world.now_ms() };
         let plan = rollback::plan(&site, &options)?.plan;
         recovery::carry_out(&site, &plan, &mut NoWatch)
     }

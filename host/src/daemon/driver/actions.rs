@@ -5,10 +5,9 @@ use crate::{
     daemon::{
         follower::{Follower, Work},
         owner::Owner,
+        standing::Standings,
     },
-    evidence,
     link::SendError,
-    orderer::clock_ms,
 };
 use reprise_federation::{Action, Message, compare::Content};
 use reprise_receipts::{LedgerId, PublicKey, evidence::Evidence};
@@ -17,6 +16,7 @@ impl Driver {
     /// Carries out what is asked for, in its order.
     pub(super) fn carry_out(&mut self) {
         while let Some(action) = self.federation.poll() {
+            self.world.sees(&action);
             match action {
                 Action::Send { to, message } => self.send(to.0, &message),
                 Action::Stream { to, transfer, content } => self.stream(to.0, transfer, &content),
@@ -26,7 +26,7 @@ impl Driver {
                     self.sessions.remove(&from.0);
                 }
                 Action::Persist(standing) => {
-                    if let Err(error) = self.standings.write(&standing) {
+                    if let Err(error) = Standings(&*self.world).write(&standing) {
                         // Nothing that rests on this promise may be said.
                         return self.broken(standing.ledger, format!("its standing cannot be kept: {error}"));
                     }
@@ -100,7 +100,7 @@ impl Driver {
         if matches!(served.part, Part::Owner(_)) {
             return;
         }
-        match Owner::start(&self.node, &served.entry, self.happenings.clone()) {
+        match Owner::start(&self.node, &served.entry, &self.world, self.happenings.clone()) {
             Ok(owner) => served.part = Part::Owner(Box::new(owner)),
             Err(error) => self.broken(ledger, error.to_string()),
         }
@@ -116,7 +116,7 @@ impl Driver {
 
     pub(super) fn start_following(&mut self, ledger: LedgerId) {
         let Some(served) = self.ledgers.get_mut(&ledger) else { return };
-        match Follower::start(self.node.clone(), served.entry.clone(), self.happenings.clone()) {
+        match Follower::start(self.node.clone(), served.entry.clone(), &self.world, self.happenings.clone()) {
             Ok(follower) => served.part = Part::Follower(follower),
             Err(error) => self.broken(ledger, error.to_string()),
         }
@@ -133,10 +133,11 @@ impl Driver {
     }
 
     fn keep_evidence(&self, found: &Evidence) {
-        let dir = self.node.dir().join("federation");
-        let path = dir.join(format!("evidence-{}.bin", clock_ms()));
-        match evidence::write(&path, found) {
-            Ok(_) => tracing::error!(path = %path.display(), "somebody signed something wrong: here is the proof"),
+        let name = format!("evidence-{}.bin", self.now_ms());
+        match self.world.replace(&name, &found.to_file()) {
+            Ok(()) => {
+                tracing::error!(file = %format!("federation/{name}"), "somebody signed something wrong: here is the proof")
+            }
             Err(error) => tracing::error!(%error, "evidence cannot be kept"),
         }
     }
