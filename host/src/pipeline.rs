@@ -15,7 +15,7 @@ pub use commit::{Answer, Committed, GROUP_STEPS_MAX};
 use crate::{
     checkpoints::{BUSY_KEYS, Checkpointer, Gate, IDLE_KEYS, Keeper},
     engine::on_engine_thread,
-    journal::{JournalError, LedgerNo, StateLag},
+    journal::{JournalError, LedgerEntry, LedgerNo, StateLag},
     orderer::{Ordered, Orderer, Proposal, Refusal},
     runner::{RunError, Runner},
 };
@@ -108,8 +108,9 @@ pub fn run(
     let (sealed_out, sealed_in) = bounded(IN_FLIGHT_STEPS_MAX);
     let gate = Arc::new(Gate::default());
     let checkpointer = Checkpointer::new(journal.clone(), no, gate.clone())?;
-    let keeper = Keeper::new(journal.clone(), no, head.ledger(), attester.clone(), gate);
-    let right_edge = RightEdge { ledger: head.ledger(), tail, attested, attester };
+    let entry = LedgerEntry { no, id: head.ledger(), genesis: head.genesis_record().clone() };
+    let keeper = Keeper::new(journal.clone(), entry, attester.clone(), gate);
+    let right_edge = RightEdge::of(&head, tail, attested, attester);
     let committer = Committer::new(journal.clone(), no, right_edge, state_lag, keeper, answers);
     let commit_thread = std::thread::Builder::new()
         .name("reprise-commit".to_owned())

@@ -18,7 +18,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 use tokio::sync::mpsc;
@@ -32,6 +32,8 @@ pub(super) enum Work {
     Apply { from: PublicKey, first: u64, steps: Vec<Step> },
     /// Take back what comes after this size.
     RollBack { size: u64 },
+    /// See whether it is over.
+    Nothing,
 }
 
 /// A thread that follows one ledger. It ends when this is dropped.
@@ -39,6 +41,8 @@ pub(super) struct Follower {
     work: Sender<(Work, usize)>,
     /// Bytes of steps that wait.
     waiting: Arc<AtomicUsize>,
+    /// What waits is not to be done any more.
+    ended: Arc<AtomicBool>,
 }
 
 impl Follower {
@@ -48,13 +52,14 @@ impl Follower {
         // What goes in is bounded by whoever asks `is_busy` before.
         let (work, to_do) = unbounded();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let done = waiting.clone();
+        let (done, ended) = (waiting.clone(), Arc::new(AtomicBool::new(false)));
+        let is_over = ended.clone();
         let executors = PackageExecutors::new(node.journal().clone(), EngineChoice::Cranelift, node.dir());
         let runner = Runner::new(Box::new(executors));
         on_engine_thread("reprise-follow", move || {
-            Following { node, entry, runner, happenings, open: None }.run(&to_do, &done);
+            Following { node, entry, runner, happenings, open: None }.run(&to_do, &done, &is_over);
         })?;
-        Ok(Self { work, waiting })
+        Ok(Self { work, waiting, ended })
     }
 
     /// False when the thread has ended.
@@ -62,6 +67,13 @@ impl Follower {
         let bytes = work.bytes();
         self.waiting.fetch_add(bytes, Ordering::Relaxed);
         self.work.send((work, bytes)).is_ok()
+    }
+
+    /// Lets it end without doing what still waits. When the journal is free of it, it says so.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        // Wakes it, if it waits for work.
+        let _ = self.work.send((Work::Nothing, 0));
     }
 
     /// So much waits that further steps are better not taken now.
@@ -74,7 +86,7 @@ impl Work {
     fn bytes(&self) -> usize {
         match self {
             Self::Apply { steps, .. } => steps.iter().map(Step::bytes).sum(),
-            Self::RollBack { .. } => 0,
+            Self::RollBack { .. } | Self::Nothing => 0,
         }
     }
 }
@@ -97,9 +109,14 @@ struct Following {
 }
 
 impl Following {
-    fn run(mut self, to_do: &Receiver<(Work, usize)>, waiting: &AtomicUsize) {
+    fn run(mut self, to_do: &Receiver<(Work, usize)>, waiting: &AtomicUsize, ended: &AtomicBool) {
         let ledger = self.entry.id;
         for (work, bytes) in to_do {
+            if ended.load(Ordering::Relaxed) {
+                self.open = None;
+                let _ = self.happenings.blocking_send(Happening::Stopped { ledger, fault: None });
+                return;
+            }
             let told = match work {
                 Work::Apply { from, first, mut steps } => match self.apply(first, &steps) {
                     Ok(()) => Happening::Followed { ledger },
@@ -112,6 +129,7 @@ impl Following {
                     Ok(()) => Happening::Followed { ledger },
                     Err(error) => Happening::CannotFollow { ledger, fault: error.to_string() },
                 },
+                Work::Nothing => continue,
             };
             waiting.fetch_sub(bytes, Ordering::Relaxed);
             if self.happenings.blocking_send(told).is_err() {
@@ -127,7 +145,9 @@ impl Following {
             None => self.node.open_ledger(&self.entry)?,
         };
         if open.head.next_seq() != first {
-            return Err(NotTaken::Fault(format!("step {first} does not follow on {} receipts", open.head.next_seq())));
+            // The log has grown or gone back since it was asked for: what there is now is told instead.
+            self.open = Some(open);
+            return Ok(());
         }
         for (group, group_steps) in steps.chunks(GROUP_STEPS_MAX).enumerate() {
             let mut sealed = Vec::with_capacity(group_steps.len());
@@ -166,7 +186,7 @@ impl Following {
         }
         for step in sealed {
             open.tail.append(step.leaf);
-            open.state_lag.add(step.record_bytes.len());
+            open.state_lag.note(step);
         }
         let tiles = open.tail.take_complete_tiles();
         self.node.journal().commit(open.no, &Group { steps: sealed, tiles: &tiles, attestation: None })?;
