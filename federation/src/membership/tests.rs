@@ -32,7 +32,7 @@ fn roster() -> Roster {
 }
 
 fn grant(epoch: u64, owner: u8) -> Grant {
-    Grant { ledger: LedgerId::from_bytes([1; 32]), epoch, owner: node(owner), roster: 7 }
+    Grant { ledger: LedgerId::from_bytes([1; 32]), epoch, owner: node(owner), attester: secret(owner + 100).public(), roster: 7 }
 }
 
 #[test]
@@ -71,6 +71,9 @@ fn a_grant_takes_enough_operators_and_names_a_voter() {
     let moved = SignedGrant { grant: grant(3, 2), ..grant(2, 2).sign(&[&one, &two]) };
     assert_eq!(moved.verify(&roster).copied(), few(0));
     assert_eq!(grant(2, 4).sign(&[&one, &two]).verify(&roster).copied(), Err(GrantError::NotAVoter(node(4))));
+    let attester = secret(103).public();
+    let foreign = Grant { attester, ..grant(2, 2) }.sign(&[&one, &two]);
+    assert_eq!(foreign.verify(&roster).copied(), Err(GrantError::OtherAttester(attester)));
     let other = Grant { roster: 6, ..grant(2, 2) };
     assert_eq!(other.sign(&[&one, &two]).verify(&roster).copied(), Err(GrantError::OtherRoster));
 }

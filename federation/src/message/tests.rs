@@ -40,6 +40,7 @@ fn vote() -> Vote {
         size: 12,
         log_root: LogRoot::from_bytes([2; 32]),
         leaf: reprise_receipts::LeafHash::from_bytes([3; 32]),
+        ordered_in: Some(1),
         state_root: reprise_receipts::StateRoot::from_bytes([4; 32]),
         execution: reprise_receipts::ExecutionRoot::from_bytes([5; 32]),
         signer: secret(9).public(),
@@ -127,6 +128,7 @@ fn the_longest_messages_fit_a_frame() {
         epoch: u64::MAX - 1_000 + number,
         first: u64::MAX - 1_000 + number,
         leaf: reprise_receipts::LeafHash::NONE,
+        ordered_in: None,
     };
     let epochs = List::first((0..crate::limits::EPOCHS_MAX as u64).map(start));
     assert!(answer(Reply::Epochs(epochs)).to_frame().len() <= FRAME_BYTES_MAX);

@@ -220,8 +220,11 @@ fn attest(site: &Site<'_>, size: u64) -> Result<(), RecoveryError> {
     let key = keys::read_signing(&path)?;
     let (open, _) = host::start(site.journal, site.entry)?;
     let leaf = open.tail.last_leaf().filter(|_| open.attested < size && open.tail.size() == size);
-    let Some(leaf) = leaf.filter(|_| key.public() == site.entry.genesis.attester) else { return Ok(()) };
-    let body = AttestationBody { ledger: site.entry.id, seq: size - 1, leaf, log_root: open.tail.root() };
+    let last = site.journal.read(site.entry.no)?.last_receipt()?;
+    let (Some(leaf), Some((receipt, _))) = (leaf.filter(|_| key.public() == *open.head.attester()), last) else {
+        return Ok(());
+    };
+    let body = AttestationBody::of(&receipt, leaf, open.tail.root());
     let attestation = body.sign(&key);
     Ok(site.journal.commit(site.entry.no, &Group { attestation: Some(&attestation), ..Group::default() })?)
 }

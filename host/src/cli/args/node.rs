@@ -25,6 +25,14 @@ pub(crate) enum NodeCommand {
 pub(crate) enum FederationCommand {
     /// Who agrees with whom, up to where, and why not
     Status,
+    /// Hand in the grant of a ledger: the node that it names takes over
+    Take {
+        /// Name, or the first digits of its id
+        ledger: String,
+        /// The file of `reprise ledger grant`, with enough signatures
+        #[arg(long, value_name = "FILE")]
+        grant: PathBuf,
+    },
     /// Lift the suspension of a ledger; what is still wrong suspends it again
     Resume {
         /// Name, or the first digits of its id
