@@ -32,6 +32,7 @@ mod state;
 mod status;
 mod submit;
 mod text;
+mod trio;
 mod verify;
 
 use args::{Arguments, Command};

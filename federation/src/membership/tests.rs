@@ -32,7 +32,13 @@ fn roster() -> Roster {
 }
 
 fn grant(epoch: u64, owner: u8) -> Grant {
-    Grant { ledger: LedgerId::from_bytes([1; 32]), epoch, owner: node(owner), attester: secret(owner + 100).public(), roster: 7 }
+    Grant {
+        ledger: LedgerId::from_bytes([1; 32]),
+        epoch,
+        owner: node(owner),
+        attester: secret(owner + 100).public(),
+        roster: 7,
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod log;
 mod node;
 mod peer;
 mod portable;
+mod trial;
 
 pub(crate) use again::{ReplayOptions, VerifyOptions};
 pub(crate) use history::{CheckpointCommand, DoctorOptions, QuarantineCommand, RecoverCommand, SetOptions};
@@ -15,6 +16,7 @@ pub(crate) use peer::PeerCommand;
 pub(crate) use portable::{
     BundleCommand, EvidenceCommand, ExportOptions, KindArg, MakeCommand, PairOptions, TrustArgs,
 };
+pub(crate) use trial::{BenchOptions, DemoOptions, DrillOptions};
 
 use crate::{node::EngineChoice, orderer::TimeSource};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -108,29 +110,6 @@ pub(crate) enum Command {
     Demo(DemoOptions),
     /// What receipts and durability cost, against the same guest without them; build with --release
     Bench(BenchOptions),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchOptions {
-    /// Only a ledger of 1,000,000 receipts: its memory, and how long it takes to open (gigabytes of disk)
-    #[arg(long)]
-    pub(crate) large: bool,
-    /// Only checkpoints of a state of 1,000,000 keys: waiting, writing, restoring (gigabytes of disk)
-    #[arg(long, conflicts_with = "large")]
-    pub(crate) history: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DrillOptions {
-    /// Which drills, or `all`
-    #[arg(required_unless_present = "list", value_name = "NAME")]
-    pub(crate) names: Vec<String>,
-    /// Say which drills there are, what each injects, and its objective
-    #[arg(long)]
-    pub(crate) list: bool,
-    /// Hold the recovery time against this objective instead of the drill's own, in milliseconds
-    #[arg(long, value_name = "MS")]
-    pub(crate) objective: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -412,11 +391,4 @@ impl From<EngineArg> for EngineChoice {
             EngineArg::Native => Self::Native,
         }
     }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DemoOptions {
-    /// Keep the node in this new directory, to look around afterwards
-    #[arg(long, value_name = "DIR")]
-    pub(crate) keep: Option<PathBuf>,
 }

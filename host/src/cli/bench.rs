@@ -5,6 +5,7 @@
 //! sides. Medians over rounds, means for signature and root; the rounds of floor and execution alternate. A step that
 //! is not accepted, or a ledger that does not verify, ends the run without figures.
 
+mod federation;
 mod figure;
 mod history;
 mod large;
@@ -38,6 +39,7 @@ pub(crate) fn run(options: &BenchOptions, print: Printer) -> Result<Exit, CliErr
     let figures = match options {
         BenchOptions { large: true, .. } => large::figures(&node_dir)?,
         BenchOptions { history: true, .. } => history::figures(&node_dir)?,
+        BenchOptions { federation: true, .. } => federation::figures(dir.path())?,
         _ => figures(&node_dir, dir.path())?,
     };
     print.rows(figures.iter().map(Figure::record).collect());

@@ -1,15 +1,7 @@
 //! `reprise demo`: a recorded incident from its first event to a verified ledger, and to a damaged copy; then the same
 //! incident on three nodes, of which one is cut off, one killed and one damaged.
-//!
-//! ```text
-//! three.rs  the second act
-//! trio.rs   its nodes: processes of this program, with what they are told of each other
-//! wire.rs   what lies between them, and can be cut
-//! ```
 
 mod three;
-mod trio;
-mod wire;
 
 use super::{
     args::DemoOptions,

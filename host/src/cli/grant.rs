@@ -102,7 +102,8 @@ pub(super) fn take(dir: &Path, ledger: &str, path: &Path, print: Printer) -> Res
 fn is_alone(dir: &Path, entry: &LedgerEntry) -> Result<(), CliError> {
     let path = dir.join("node.toml");
     let config = if path.exists() { NodeConfig::read(&path).ok() } else { return Ok(()) };
-    let is_this = |name: &str| name == entry.genesis.name || (name.len() >= 6 && entry.id.to_string().starts_with(name));
+    let is_this =
+        |name: &str| name == entry.genesis.name || (name.len() >= 6 && entry.id.to_string().starts_with(name));
     let shared = config.is_none_or(|config| config.ledgers.iter().any(|ledger| is_this(&ledger.name)));
     if shared {
         return Err(CliError::Refusal(

@@ -49,7 +49,9 @@ pub(crate) fn run_open(
 ) -> Result<Committed, CliError> {
     let attester = node.attester()?;
     let grant = match grant {
-        None if succession::needs_fence(node.journal(), entry, &ledger.head)? => Some(fence(node, entry, &ledger.head)?),
+        None if succession::needs_fence(node.journal(), entry, &ledger.head)? => {
+            Some(fence(node, entry, &ledger.head)?)
+        }
         grant => grant,
     };
     let first = first_input(entry, &ledger.head, grant.as_ref(), &attester.public())?;

@@ -53,7 +53,9 @@ pub(super) enum NotOwned {
     #[error(transparent)]
     Node(#[from] NodeError),
     /// The journal is in another epoch, and the grant does not lead from there.
-    #[error("the ledger is in epoch {in_force}, attested by {attester}, and the grant at hand does not lead to epoch {epoch}")]
+    #[error(
+        "the ledger is in epoch {in_force}, attested by {attester}, and the grant at hand does not lead to epoch {epoch}"
+    )]
     OtherEpoch {
         /// What the log says.
         in_force: u64,

@@ -1,16 +1,14 @@
 //! The second act: the incident on three nodes. One is cut off, one is killed, one is damaged; each comes back.
 
-use super::{
-    INCIDENT, chapter, flip_one_byte, seconds,
-    trio::{FAR, LEDGER, NAMES, OWNER, Trio},
-    verdict,
-};
+use super::{INCIDENT, chapter, flip_one_byte, seconds, verdict};
 use crate::{
     cli::{
         child::{number_of, text_of},
         error::CliError,
         report::Printer,
-        text, verify,
+        text,
+        trio::{FAR, LEDGER, NAMES, OWNER, Trio},
+        verify,
     },
     node::{Access, EngineChoice, Node},
 };
@@ -31,7 +29,7 @@ pub(super) fn run(dir: &Path) -> Result<(), CliError> {
     let dir = dir.join("three");
     fs::create_dir(&dir).map_err(|error| CliError::File { path: dir.clone(), error })?;
     let parts = parts(&dir)?;
-    let mut trio = Trio::new(&dir, &parts[0])?;
+    let mut trio = Trio::new(&dir, "majority", &parts[0])?;
     together(&mut trio)?;
     cut_off(&trio, &parts[1])?;
     killed(&mut trio, &parts[2])?;

@@ -20,24 +20,24 @@ const DATAGRAM_BYTES_MAX: usize = 65_535;
 const CALLERS_MAX: usize = 16;
 
 /// Wires that are cut and mended together. They go with it.
-pub(super) struct Wires {
+pub(crate) struct Wires {
     runtime: Runtime,
     cut: Arc<AtomicBool>,
 }
 
 impl Wires {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         Ok(Self { runtime, cut: Arc::default() })
     }
 
     /// From now on everything is lost, or nothing.
-    pub(super) fn set_cut(&self, cut: bool) {
+    pub(crate) fn set_cut(&self, cut: bool) {
         self.cut.store(cut, Ordering::Release);
     }
 
     /// A wire to `target`: the address to call instead of it.
-    pub(super) fn lay(&self, target: SocketAddr) -> io::Result<SocketAddr> {
+    pub(crate) fn lay(&self, target: SocketAddr) -> io::Result<SocketAddr> {
         let near = Arc::new(self.runtime.block_on(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)))?);
         let address = near.local_addr()?;
         self.runtime.spawn(carry(near, target, self.cut.clone()));

@@ -1,13 +1,13 @@
-//! Three nodes as processes of this program: one owns the ledger, two follow and cosign it.
+//! Three nodes as processes of this program, below one directory: one owns the ledger, two follow and cosign it.
 
-use super::wire::Wires;
-use crate::{
-    cli::{
-        child::{Reprise, packaged_node, text_of},
-        error::CliError,
-    },
-    daemon::{client::Client, control::Wanted},
+mod wire;
+
+use super::{
+    child::{Reprise, packaged_node, text_of},
+    demo,
+    error::CliError,
 };
+use crate::daemon::{client::Client, control::Wanted};
 use serde_json::Value;
 use std::{
     fmt::Write,
@@ -19,21 +19,22 @@ use std::{
     thread::sleep,
     time::{Duration, Instant},
 };
+use wire::Wires;
 
-pub(super) const NAMES: [&str; 3] = ["a", "b", "c"];
+pub(crate) const NAMES: [&str; 3] = ["a", "b", "c"];
 /// The node that orders and attests.
-pub(super) const OWNER: usize = 0;
+pub(crate) const OWNER: usize = 0;
 /// The node between which and the others the wires lie.
-pub(super) const FAR: usize = 2;
-pub(super) const LEDGER: &str = "incident";
+pub(crate) const FAR: usize = 2;
+pub(crate) const LEDGER: &str = "incident";
 /// What does not happen within this time does not happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The nodes. Those that still run when it goes are ended with it.
-pub(super) struct Trio {
+pub(crate) struct Trio {
     nodes: Vec<Node>,
-    pub(super) wires: Wires,
+    pub(crate) wires: Wires,
 }
 
 struct Node {
@@ -44,12 +45,12 @@ struct Node {
 
 impl Trio {
     /// Three nodes below `dir` that know each other; none of them runs. The replicas have what the owner has made of the
-    /// events in this file.
-    pub(super) fn new(dir: &Path, first_events: &str) -> Result<Self, CliError> {
+    /// events in this file. Events are answered as `durability` says: `local` or `majority`.
+    pub(crate) fn new(dir: &Path, durability: &str, first_events: &str) -> Result<Self, CliError> {
         let mut nodes = Vec::new();
         for name in NAMES {
             let dir = dir.join(name);
-            packaged_node(&dir, super::PACKAGE)?;
+            packaged_node(&dir, demo::PACKAGE)?;
             nodes.push(Node { reprise: Reprise::at(&dir)?, dir, child: None });
         }
         nodes[OWNER].reprise.run(0, &["ledger", "create", LEDGER, "--package", "lease"])?;
@@ -62,11 +63,11 @@ impl Trio {
         }
         let wires = Wires::new().map_err(|error| CliError::Fault(format!("no wires: {error}")))?;
         let trio = Self { nodes, wires };
-        trio.configure()?;
+        trio.configure(durability)?;
         Ok(trio)
     }
 
-    fn configure(&self) -> Result<(), CliError> {
+    fn configure(&self, durability: &str) -> Result<(), CliError> {
         let network = |error: std::io::Error| CliError::Fault(format!("loopback: {error}"));
         // Ports that are free while these sockets are there, and a moment later.
         let sockets: Vec<UdpSocket> = NAMES
@@ -93,24 +94,24 @@ impl Trio {
                 );
             }
             config.push_str("\n[[ledger]]\nname = \"incident\"\nowner = \"a\"\nreplicas = [\"b\", \"c\"]\n");
-            config.push_str("durability = \"majority\"\nwindow = { receipts = 256, every_ms = 250 }\n");
+            let _ = writeln!(config, "durability = \"{durability}\"\nwindow = {{ receipts = 256, every_ms = 250 }}");
             let path = node.dir.join("node.toml");
             fs::write(&path, config).map_err(|error| CliError::File { path, error })?;
         }
         Ok(())
     }
 
-    pub(super) fn dir(&self, node: usize) -> &Path {
+    pub(crate) fn dir(&self, node: usize) -> &Path {
         &self.nodes[node].dir
     }
 
     /// A command on a node, which has to end well. What it prints last.
-    pub(super) fn command(&self, node: usize, arguments: &[&str]) -> Result<Value, CliError> {
+    pub(crate) fn command(&self, node: usize, arguments: &[&str]) -> Result<Value, CliError> {
         self.nodes[node].reprise.run(0, arguments)
     }
 
     /// Starts a node and waits until it listens.
-    pub(super) fn start(&mut self, node: usize) -> Result<(), CliError> {
+    pub(crate) fn start(&mut self, node: usize) -> Result<(), CliError> {
         let failed = |error: std::io::Error| CliError::Fault(format!("`reprise node run` of {}: {error}", NAMES[node]));
         let mut child =
             self.nodes[node].reprise.command(&["node", "run"]).stderr(Stdio::null()).spawn().map_err(failed)?;
@@ -121,7 +122,7 @@ impl Trio {
     }
 
     /// As a loss of power would: nothing is told to anybody.
-    pub(super) fn kill(&mut self, node: usize) {
+    pub(crate) fn kill(&mut self, node: usize) {
         if let Some(mut child) = self.nodes[node].child.take() {
             let _ = child.kill();
             let _ = child.wait();
@@ -129,7 +130,7 @@ impl Trio {
     }
 
     /// Tells a node to stop, and waits until it has.
-    pub(super) fn stop(&mut self, node: usize) -> Result<(), CliError> {
+    pub(crate) fn stop(&mut self, node: usize) -> Result<(), CliError> {
         self.command(node, &["node", "stop"])?;
         if let Some(mut child) = self.nodes[node].child.take() {
             child.wait().map_err(|error| CliError::Fault(format!("{} does not end: {error}", NAMES[node])))?;
@@ -138,7 +139,7 @@ impl Trio {
     }
 
     /// What a running node says of the ledger.
-    pub(super) fn ledger(&self, node: usize) -> Result<Value, CliError> {
+    pub(crate) fn ledger(&self, node: usize) -> Result<Value, CliError> {
         let fault = |error: std::io::Error| CliError::Fault(format!("the running node {}: {error}", NAMES[node]));
         let client = Client::connect(&self.nodes[node].dir).map_err(fault)?;
         let client = client.ok_or_else(|| CliError::Fault(format!("node {} does not run", NAMES[node])))?;
@@ -147,7 +148,7 @@ impl Trio {
     }
 
     /// Waits until a node says that the ledger is so. What it says, and how long that took.
-    pub(super) fn until(
+    pub(crate) fn until(
         &self,
         node: usize,
         what: &str,
@@ -168,7 +169,7 @@ impl Trio {
     }
 
     /// Waits until a node has what the owner has.
-    pub(super) fn until_equal(&self, node: usize) -> Result<(Value, Duration), CliError> {
+    pub(crate) fn until_equal(&self, node: usize) -> Result<(Value, Duration), CliError> {
         let owner = self.ledger(OWNER)?;
         let same =
             |ledger: &Value| ["receipts", "log root", "state root"].iter().all(|what| ledger[what] == owner[what]);
