@@ -72,6 +72,8 @@ pub(super) struct Served {
     pub(super) grown: bool,
     /// What there is to do again while the pipeline still ends.
     pub(super) queued: Vec<Work>,
+    /// What this node has promised or signed for it last is not durable.
+    pub(super) unkept: bool,
 }
 
 /// What this node runs for a ledger.
@@ -108,6 +110,7 @@ impl Driver {
                 attested: BTreeMap::new(),
                 grown: false,
                 queued: Vec::new(),
+                unkept: false,
             },
         );
         let now_ms = self.now_ms();

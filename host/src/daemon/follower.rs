@@ -198,7 +198,7 @@ impl Following {
             None => self.node.open_ledger(&self.entry)?,
         };
         if open.head.next_seq() != first {
-            // The log has grown or gone back since it was asked for: what there is now is told instead.
+            // Something came between: it is void, and the state machines ask for what they want now.
             self.open = Some(open);
             return Ok(());
         }

@@ -26,6 +26,8 @@ struct Rest {
     files: BTreeMap<String, Vec<u8>>,
     /// Files as they were when the node was started: what a disk that forgets has after a loss of power.
     files_at_start: BTreeMap<String, Vec<u8>>,
+    /// The journal as it was then.
+    synced_at_start: Vec<u8>,
     random: SplitMix,
     /// Changes that are still done before the power goes; none: it stays.
     power_goes_after: Option<u64>,
@@ -36,6 +38,8 @@ struct Rest {
     lies_for_now: bool,
     /// Files that were replaced are the old ones after a loss of power.
     forgets_files: bool,
+    /// The journal is the old one, too.
+    goes_back: bool,
     lost: Lost,
 }
 
@@ -54,6 +58,7 @@ impl SimDisk {
             synced: Vec::new(),
             files: BTreeMap::new(),
             files_at_start: BTreeMap::new(),
+            synced_at_start: Vec::new(),
             random: SplitMix(seed),
             power_goes_after: None,
             off: false,
@@ -61,6 +66,7 @@ impl SimDisk {
             lies: false,
             lies_for_now: false,
             forgets_files: false,
+            goes_back: false,
             lost: Lost::default(),
         };
         Self { memory: MemoryDisk::default(), rest: Arc::new(Mutex::new(rest)) }
@@ -79,6 +85,12 @@ impl SimDisk {
     /// From now on it forgets replaced files at a loss of power.
     pub fn forget_files(&self) {
         self.rest().forgets_files = true;
+    }
+
+    /// From now on it is what it was at the last start, after a loss of power.
+    pub fn go_back(&self) {
+        let mut rest = self.rest();
+        (rest.forgets_files, rest.goes_back) = (true, true);
     }
 
     /// The power goes after so many changes from now.
@@ -125,7 +137,11 @@ impl SimDisk {
                 _ => rest.lost.writes += 1,
             }
         }
+        if rest.goes_back {
+            image.clone_from(&rest.synced_at_start);
+        }
         rest.synced.clone_from(&image);
+        rest.synced_at_start.clone_from(&image);
         disk.image = image;
         if rest.forgets_files {
             rest.files = rest.files_at_start.clone();
@@ -150,6 +166,7 @@ impl SimDisk {
         rest.synced.clear();
         rest.files.clear();
         rest.files_at_start.clear();
+        rest.synced_at_start.clear();
         rest.full = false;
     }
 

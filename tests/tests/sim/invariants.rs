@@ -60,7 +60,7 @@ impl Invariants {
         }
         match action {
             Action::Send { message: Message::Vote(vote), .. } => {
-                let result = self.signing.voted(node, vote);
+                let result = self.signing.voted(node, vote, self.standings[node].as_ref());
                 self.note("an honest node never signs two bodies for one sequence number", result);
             }
             Action::Send { message: Message::Ack(ack), .. } => self.acknowledged.told(node, ack.have.size),

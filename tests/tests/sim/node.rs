@@ -2,6 +2,8 @@
 
 use crate::{
     disk::SimDisk,
+    flaws::Flaw,
+    liar::port_towards,
     socket::{NodeSocket, Switch},
     watch::Watch,
     workload::{LEDGER, Workload, submit},
@@ -59,7 +61,7 @@ pub fn name(number: usize) -> &'static str {
 }
 
 /// The key that names a node to its peers, or the one that signs its receipts.
-fn key(number: usize, kind: u8) -> SigningKey {
+pub fn key(number: usize, kind: u8) -> SigningKey {
     SigningKey::from_secret(&[number as u8 * 2 + kind + 1; 32])
 }
 
@@ -69,6 +71,9 @@ pub struct Shared {
     pub nodes: usize,
     pub quorum: Quorum,
     pub seed: u64,
+    pub flaw: Option<Flaw>,
+    /// A node that lies: it sees its mouth in the place of its peers.
+    pub liar: Option<usize>,
     pub watch: Arc<Mutex<Watch>>,
     pub work: Rc<RefCell<Workload>>,
     pub package: Rc<Package>,
@@ -289,7 +294,10 @@ impl Machine {
         let all = 0..self.shared.nodes;
         let peer = |number: usize| PeerConfig {
             name: name(number).to_owned(),
-            address: Some(SocketAddr::new(turmoil::lookup(name(number)), PORT)),
+            address: Some(match self.shared.liar {
+                Some(liar) if liar == self.number => SocketAddr::new(turmoil::lookup(name(liar)), port_towards(number)),
+                _ => SocketAddr::new(turmoil::lookup(name(number)), PORT),
+            }),
             key: key(number, 0).public(),
             receipts: key(number, 1).public(),
         };
@@ -298,7 +306,10 @@ impl Machine {
             owner: name(0).to_owned(),
             replicas: all.clone().skip(1).map(|number| name(number).to_owned()).collect(),
             observers: Vec::new(),
-            durability: Durability::Majority,
+            durability: match self.shared.flaw {
+                Some(Flaw::AcknowledgesAlone) if self.number == 0 => Durability::Local,
+                _ => Durability::Majority,
+            },
             quorum: self.shared.quorum,
             window: WindowRule { receipts: 16, every_ms: 300 },
             roster: 1,

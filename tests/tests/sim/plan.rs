@@ -1,6 +1,6 @@
 //! What one run is about: everything that a seed decides before it begins, and the faults that it draws on the way.
 
-use crate::flaws::Flaw;
+use crate::{flaws::Flaw, liar::Lie};
 use reprise_federation::Quorum;
 use reprise_tests::SplitMix;
 
@@ -19,6 +19,8 @@ pub struct Plan {
     pub nodes: usize,
     pub quorum: Quorum,
     pub flaw: Option<Flaw>,
+    /// A member that lies, and how. Never the owner, and never more than one.
+    pub liar: Option<(usize, Lie)>,
     pub faults: bool,
 }
 
@@ -27,7 +29,18 @@ impl Plan {
         let mut random = SplitMix(seed.wrapping_mul(0x5eed));
         let nodes = [3, 3, 4, 5][random.below(4) as usize];
         let quorum = if random.below(4) == 0 { Quorum::TwoThirds } else { Quorum::Majority };
-        Self { seed, nodes, quorum, flaw, faults: true }
+        if seed % 3 == 2 {
+            // One liar among four or five is fewer than a third.
+            let nodes = nodes.max(4);
+            let lie = Lie::ALL[random.below(Lie::ALL.len() as u64) as usize];
+            let liar = Some((1 + random.below(nodes as u64 - 1) as usize, lie));
+            return Self { seed, nodes, quorum: Quorum::TwoThirds, flaw, liar, faults: true };
+        }
+        Self { seed, nodes, quorum, flaw, liar: None, faults: true }
+    }
+
+    pub fn is_liar(&self, node: usize) -> bool {
+        self.liar.is_some_and(|(liar, _)| liar == node)
     }
 
     /// Nodes of which a quorum consists.
@@ -84,6 +97,24 @@ impl Fault {
             Self::LoseSyncs { .. } => "disks that lose syncs",
             Self::Flip { .. } => "bits flipped",
             Self::Wipe { .. } => "disks wiped",
+        }
+    }
+
+    /// The machine that it happens on.
+    pub fn machine(&self) -> Option<usize> {
+        match self {
+            Self::Lossy { node, .. }
+            | Self::Crash { node, .. }
+            | Self::CutPower { node, .. }
+            | Self::Full { node, .. }
+            | Self::LoseSyncs { node, .. }
+            | Self::Flip { node }
+            | Self::Wipe { node, .. } => Some(*node),
+            Self::Cut { .. }
+            | Self::CutOneWay { .. }
+            | Self::Flap { .. }
+            | Self::Isolate { .. }
+            | Self::Slow { .. } => None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     invariants::{Invariants, Violation},
+    liar::{INNER, mouth},
     node::{Machine, Shared, Skew, Wish, name},
     plan::{EVENTS, FAULTS_MS, Fault, HEALING_MS, Plan},
     watch::Watch,
@@ -110,13 +111,15 @@ impl Run {
             .udp_capacity(4_096)
             .build();
         let package = Shared::package();
-        let invariants = Invariants::new(plan.nodes, plan.needed(), &package, None);
+        let invariants = Invariants::new(plan.nodes, plan.needed(), &package, plan.liar.map(|(liar, _)| liar));
         let watch = Arc::new(Mutex::new(Watch::new(invariants)));
         let work = Workload::new(EVENTS);
         let shared = Shared {
             nodes: plan.nodes,
             quorum: plan.quorum,
             seed: plan.seed,
+            flaw: plan.flaw,
+            liar: plan.liar.map(|(liar, _)| liar),
             watch: watch.clone(),
             work: work.clone(),
             package,
@@ -144,13 +147,20 @@ impl Run {
         for machine in &self.machines {
             self.sim.lookup(name(machine.number));
         }
+        self.sim.lookup(INNER);
         for machine in &self.machines {
             machine.skew.set(skew(&mut self.random));
             if let Some(flaw) = self.plan.flaw {
                 flaw.plant(machine);
             }
-            let machine = machine.clone();
-            self.sim.host(name(machine.number), move || machine.clone().live());
+            let (machine, number) = (machine.clone(), machine.number);
+            let Some((_, lie)) = self.plan.liar.filter(|(liar, _)| *liar == number) else {
+                self.sim.host(name(number), move || machine.clone().live());
+                continue;
+            };
+            let (nodes, seed, watch) = (self.plan.nodes, self.plan.seed, self.watch.clone());
+            self.sim.host(name(number), move || mouth(number, nodes, lie, seed, watch.clone()));
+            self.sim.host(INNER, move || machine.clone().live());
         }
     }
 
@@ -215,6 +225,9 @@ impl Run {
     /// One disk at a time loses what it had, and only while the others are whole: with more, a quorum is not enough.
     fn may_be(&self, fault: &Fault) -> bool {
         let damaged = self.machines.iter().any(|machine| machine.is_damaged());
+        if fault.machine().is_some_and(|node| self.plan.is_liar(node)) {
+            return false;
+        }
         fault.damages().is_none_or(|node| !damaged && !self.is_down[node])
     }
 
@@ -338,6 +351,12 @@ impl Run {
                 self.sim.set_link_max_message_latency(name(a), name(b), Duration::from_millis(LATENCY_MS.1));
             }
         }
+        if let Some((liar, _)) = self.plan.liar {
+            // Whoever has found it out cuts it off.
+            self.is_down[liar] = true;
+            self.sim.crash(name(liar));
+            self.sim.crash(INNER);
+        }
         self.work.borrow_mut().is_over = true;
     }
 
@@ -348,11 +367,13 @@ impl Run {
     fn converged(&self) -> Result<(), Violation> {
         let invariant = "when faults stop, all honest nodes come to the same log, and it is final";
         let watch = self.watch.lock().unwrap();
-        let heads: Vec<_> = self.machines.iter().map(|machine| machine.head()).collect();
+        let honest = || self.machines.iter().filter(|machine| !self.plan.is_liar(machine.number));
+        let heads: Vec<_> = honest().map(|machine| machine.head()).collect();
         let size = heads[0].as_ref().map_or(0, |head| head.0);
         let same = size > 0 && heads.iter().all(|head| *head == heads[0]);
         let standing = |node| watch.invariants.standing(node);
-        let is_final = (0..self.plan.nodes).all(|node| standing(node).is_some_and(|it| it.last_final.size == size));
+        let has_final = |machine: &Rc<Machine>| standing(machine.number).is_some_and(|it| it.last_final.size == size);
+        let is_final = honest().all(has_final);
         if same && is_final && self.work.borrow().is_answered() {
             return Ok(());
         }
@@ -363,7 +384,7 @@ impl Run {
             let ailment = machine.ailment.borrow().clone();
             format!("{}: {head:?} receipts, {standing:?} {}", name(machine.number), ailment.unwrap_or_default())
         };
-        let nodes = self.machines.iter().map(describe).collect::<Vec<_>>().join("; ");
+        let nodes = honest().map(describe).collect::<Vec<_>>().join("; ");
         let waiting = self.work.borrow().waiting();
         Err(Violation { invariant, what: format!("{nodes}; {waiting} events without an answer") })
     }

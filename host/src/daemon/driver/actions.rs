@@ -5,13 +5,16 @@ use crate::{
     daemon::{follower::Work, standing::Standings},
     link::SendError,
 };
-use reprise_federation::{Action, Message, compare::Content};
+use reprise_federation::{Action, Message, Standing, compare::Content};
 use reprise_receipts::{LedgerId, PublicKey, evidence::Evidence};
 
 impl Driver {
     /// Carries out what is asked for, in its order.
     pub(super) fn carry_out(&mut self) {
         while let Some(action) = self.federation.poll() {
+            if self.rests_on_what_is_not_kept(&action) {
+                continue;
+            }
             self.world.sees(&action);
             match action {
                 Action::Send { to, message } => self.send(to.0, &message),
@@ -21,12 +24,7 @@ impl Driver {
                     // What is queued, the farewell above all, still goes out.
                     self.sessions.remove(&from.0);
                 }
-                Action::Persist(standing) => {
-                    if let Err(error) = Standings(&*self.world).write(&standing) {
-                        // Nothing that rests on this promise may be said.
-                        return self.broken(standing.ledger, format!("its standing cannot be kept: {error}"));
-                    }
-                }
+                Action::Persist(standing) => self.persist(&standing),
                 Action::Apply { ledger, from, first, steps } => {
                     self.work(ledger, Work::Apply { from: from.0, first, steps });
                 }
@@ -50,6 +48,20 @@ impl Driver {
                 Action::Evidence(evidence) => self.keep_evidence(&evidence),
                 Action::Quarantined(rejected) => tracing::warn!(?rejected.reason, "material of a peer is rejected"),
             }
+        }
+    }
+
+    /// Nothing that may rest on a promise is said or done until it is durable: not now, and not when it is asked for again.
+    fn rests_on_what_is_not_kept(&self, action: &Action) -> bool {
+        let served = action.ledger().and_then(|ledger| self.ledgers.get(&ledger));
+        served.is_some_and(|served| served.unkept) && !matches!(action, Action::Persist(_))
+    }
+
+    fn persist(&mut self, standing: &Standing) {
+        let kept = Standings(&*self.world).write(standing);
+        self.with(standing.ledger, |served| served.unkept = kept.is_err());
+        if let Err(error) = kept {
+            self.broken(standing.ledger, format!("its standing cannot be kept: {error}"));
         }
     }
 

@@ -25,6 +25,8 @@ struct Seen {
     leaves: Vec<String>,
     /// It has said that it has so many receipts.
     told: u64,
+    /// It said so before its disk was lost, and others may still count on it.
+    owed: u64,
     /// It was started, and nobody has looked at its journal since.
     is_new: bool,
 }
@@ -49,8 +51,8 @@ impl Acknowledged {
     }
 
     pub fn rolls_back(&mut self, node: usize, size: u64) {
-        let told = &mut self.nodes[node].told;
-        *told = size.min(*told);
+        let seen = &mut self.nodes[node];
+        (seen.told, seen.owed) = (size.min(seen.told), size.min(seen.owed));
     }
 
     pub fn restarts(&mut self, node: usize) {
@@ -58,7 +60,8 @@ impl Acknowledged {
     }
 
     pub fn loses_everything(&mut self, node: usize) {
-        self.nodes[node] = Seen { is_new: true, ..Seen::default() };
+        let seen = &mut self.nodes[node];
+        *seen = Seen { is_new: true, owed: seen.told.max(seen.owed), ..Seen::default() };
     }
 
     pub fn check(&mut self, machines: &[Rc<Machine>], work: &mut Workload) -> Result<(), String> {
@@ -72,9 +75,13 @@ impl Acknowledged {
             for (seq, leaf) in &self.inputs {
                 let has = |node: &&Rc<Machine>| {
                     // What a liar has nobody knows, and a damaged disk is not the fault of the nodes.
+                    let seen = &self.nodes[node.number];
+                    // Of one that went down it is checked when it comes back.
+                    let says_so = node.node().is_none() && seen.told > *seq;
                     self.liar == Some(node.number)
                         || node.is_damaged()
-                        || self.nodes[node.number].leaves.get(*seq as usize) == Some(leaf)
+                        || says_so
+                        || seen.leaves.get(*seq as usize) == Some(leaf)
                 };
                 let count = machines.iter().filter(has).count();
                 if count < self.needed {
@@ -82,9 +89,12 @@ impl Acknowledged {
                 }
             }
         }
-        let looked_at = |node: usize| !self.nodes[node].is_new;
-        for machine in machines.iter().filter(|machine| looked_at(machine.number) && self.has_all(machine.number)) {
-            machine.has_all();
+        for machine in machines {
+            let seen = &self.nodes[machine.number];
+            let is_back = !seen.is_new && seen.leaves.len() as u64 >= seen.told.max(seen.owed);
+            if is_back && self.has_all(machine.number) {
+                machine.has_all();
+            }
         }
         Ok(())
     }
