@@ -90,7 +90,9 @@ pub enum Refusal {
     #[error("the command moves the ledger to another owner: give it to the new one with `reprise federation take`")]
     Grant,
     /// The command does not begin an epoch of this ledger, now.
-    #[error("the command does not begin an epoch of this ledger after epoch {in_force}, or too few operators signed it")]
+    #[error(
+        "the command does not begin an epoch of this ledger after epoch {in_force}, or too few operators signed it"
+    )]
     NotGranted {
         /// The epoch that the ledger is in.
         in_force: u64,

@@ -103,8 +103,7 @@ impl Recorded {
             journal.commit(entry.no, &Group { steps: group, tiles: &tiles, attestation: unsaved.as_ref() }).unwrap();
             acknowledged.push((backend.0.lock().unwrap().operations.len(), steps.len() - rest.len()));
             let last = group.last().unwrap();
-            let body =
-                AttestationBody::of(&last.receipt, last.leaf, tail.root());
+            let body = AttestationBody::of(&last.receipt, last.leaf, tail.root());
             unsaved = Some(body.sign(&key));
             if STATE_AFTER.contains(&index) {
                 journal.bring_state_forward(entry.no).unwrap();

@@ -141,7 +141,8 @@ impl Canonical for Standing {
 
     fn validate(&self) -> Result<(), CodecError> {
         let rule = |holds, rule| if holds { Ok(()) } else { Err(CodecError::Invalid { kind: Self::KIND, rule }) };
-        let is_known = self.format == STANDING_FORMAT || (self.format == STANDING_FORMAT_BEFORE && self.grant.is_none());
+        let is_known =
+            self.format == STANDING_FORMAT || (self.format == STANDING_FORMAT_BEFORE && self.grant.is_none());
         rule(is_known, "the format version is 2, or 1 without a grant")?;
         rule(self.log_epoch <= self.promised, "the log is not of a later epoch than is promised")?;
         let Some(grant) = &self.grant else { return Ok(()) };

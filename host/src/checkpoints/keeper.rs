@@ -19,12 +19,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn new(
-        journal: Arc<Journal>,
-        entry: LedgerEntry,
-        attester: Arc<SigningKey>,
-        gate: Arc<Gate>,
-    ) -> Self {
+    pub(crate) fn new(journal: Arc<Journal>, entry: LedgerEntry, attester: Arc<SigningKey>, gate: Arc<Gate>) -> Self {
         Self { journal, entry, attester, gate, sweep: None }
     }
 

@@ -68,7 +68,8 @@ fn target(options: &GrantOptions, dir: &Path) -> Result<(LedgerId, u64), CliErro
         return Err(CliError::Refusal(format!("a ledger of protocol epoch {protocol} stays in its first epoch")));
     }
     let in_force = node.journal().attesters(&entry)?.in_force().epoch;
-    let epoch = options.epoch.unwrap_or(in_force.saturating_add(1));
+    let next = succession::next_epoch(node.journal(), &entry, in_force)?;
+    let epoch = options.epoch.unwrap_or(next);
     if epoch <= in_force {
         return Err(CliError::Usage(format!("the ledger is in epoch {in_force}: only a higher one can begin")));
     }
@@ -102,7 +103,8 @@ pub(super) fn take(dir: &Path, ledger: &str, path: &Path, print: Printer) -> Res
 fn is_alone(dir: &Path, entry: &LedgerEntry) -> Result<(), CliError> {
     let path = dir.join("node.toml");
     let config = if path.exists() { NodeConfig::read(&path).ok() } else { return Ok(()) };
-    let is_this = |name: &str| name == entry.genesis.name || (name.len() >= 6 && entry.id.to_string().starts_with(name));
+    let is_this =
+        |name: &str| name == entry.genesis.name || (name.len() >= 6 && entry.id.to_string().starts_with(name));
     let shared = config.is_none_or(|config| config.ledgers.iter().any(|ledger| is_this(&ledger.name)));
     if shared {
         return Err(CliError::Refusal(

@@ -49,7 +49,9 @@ pub(crate) fn run_open(
 ) -> Result<Committed, CliError> {
     let attester = node.attester()?;
     let grant = match grant {
-        None if succession::needs_fence(node.journal(), entry, &ledger.head)? => Some(fence(node, entry, &ledger.head)?),
+        None if succession::needs_fence(node.journal(), entry, &ledger.head)? => {
+            Some(fence(node, entry, &ledger.head)?)
+        }
         grant => grant,
     };
     let first = first_input(entry, &ledger.head, grant.as_ref(), &attester.public())?;
@@ -114,7 +116,7 @@ fn first_input(
 
 /// Attested receipts were taken back: their places are filled under the next epoch.
 fn fence(node: &Node, entry: &LedgerEntry, head: &Head) -> Result<SignedCommand, CliError> {
-    let grant = succession::own_grant(node, entry, head.epoch().saturating_add(1), 1)?;
+    let grant = succession::own_grant(node, entry, head.epoch(), 1)?;
     grant.ok_or_else(|| {
         CliError::Refusal(
             "attested receipts were taken back, so the ledger must enter a higher epoch before it goes on, and this node \

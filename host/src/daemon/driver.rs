@@ -20,7 +20,8 @@ use crate::{
     orderer::Proposal,
 };
 use reprise_federation::{
-    Federation, Ledgers, Message, NodeKey, Roster, SignedGrant, Suspension, limits::TRANSFER_BYTES_MAX, message::Step, node::Service,
+    Federation, Ledgers, Message, NodeKey, Roster, SignedGrant, Suspension, limits::TRANSFER_BYTES_MAX, message::Step,
+    node::Service,
 };
 use reprise_receipts::{LedgerId, PublicKey, SigningKey};
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
@@ -96,15 +97,17 @@ impl Driver {
         }
         self.facts.add(&entry).map_err(io::Error::other)?;
         let ledger = entry.id;
-        self.ledgers
-            .insert(ledger, Served {
+        self.ledgers.insert(
+            ledger,
+            Served {
                 entry,
                 part: Part::None,
                 fault: None,
                 attested: BTreeMap::new(),
                 grown: false,
                 queued: Vec::new(),
-            });
+            },
+        );
         let now_ms = self.now_ms();
         if !self.federation.join(now_ms, roster, standing, &self.facts) {
             return Err(io::Error::other(format!(

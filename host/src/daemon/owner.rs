@@ -10,8 +10,8 @@ use crate::{
     runner::Runner,
     succession,
 };
-use reprise_receipts::{PublicKey, command::SignedCommand};
 use crossbeam_channel::{Sender, TrySendError, bounded};
+use reprise_receipts::{PublicKey, command::SignedCommand};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -44,7 +44,9 @@ pub(super) enum NotOwned {
     #[error(transparent)]
     Node(#[from] NodeError),
     /// The journal is in another epoch, and the grant does not lead from there.
-    #[error("the ledger is in epoch {in_force}, attested by {attester}, and the grant at hand does not lead to epoch {epoch}")]
+    #[error(
+        "the ledger is in epoch {in_force}, attested by {attester}, and the grant at hand does not lead to epoch {epoch}"
+    )]
     OtherEpoch {
         /// What the log says.
         in_force: u64,

@@ -1,10 +1,6 @@
 //! The epochs of a ledger: they are entries of its state, and the stored state may be behind.
 
-use super::{
-    Journal, JournalError, LedgerEntry, LedgerReader,
-    error::from_redb,
-    read::decode_record,
-};
+use super::{Journal, JournalError, LedgerEntry, LedgerReader, error::from_redb, read::decode_record};
 use reprise_abi::decode_canonical;
 use reprise_receipts::{
     Attesters, Genesis, Receipt,

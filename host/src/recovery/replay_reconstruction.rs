@@ -244,9 +244,7 @@ fn attested_roots(journal: &Journal, entry: &LedgerEntry) -> Result<BTreeMap<u64
     for filed in journal.read(entry.no)?.attestations(0..u64::MAX)? {
         let (seq, bytes) = filed?;
         let attestation = decode_canonical::<Attestation>(&bytes).ok();
-        let holds = |a: &Attestation| {
-            a.body.seq == seq && a.body.ledger == entry.id && attesters.verify(a).is_ok()
-        };
+        let holds = |a: &Attestation| a.body.seq == seq && a.body.ledger == entry.id && attesters.verify(a).is_ok();
         if let Some(attestation) = attestation.filter(holds) {
             roots.insert(seq + 1, attestation.body.log_root);
         }

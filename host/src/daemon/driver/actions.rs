@@ -1,12 +1,7 @@
 //! Carrying out what the state machines ask for.
 
 use super::{Driver, Part, Served};
-use crate::{
-    daemon::follower::Work,
-    evidence,
-    link::SendError,
-    orderer::clock_ms,
-};
+use crate::{daemon::follower::Work, evidence, link::SendError, orderer::clock_ms};
 use reprise_federation::{Action, Message, compare::Content};
 use reprise_receipts::{LedgerId, PublicKey, evidence::Evidence};
 
