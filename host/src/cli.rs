@@ -6,6 +6,7 @@ mod args;
 mod bench;
 mod bundle;
 mod checkpoint;
+mod child;
 mod deliver;
 mod demo;
 mod doctor;
@@ -96,7 +97,7 @@ fn run(arguments: &Arguments) -> Result<Exit, CliError> {
         Command::Scenario(command) => scenario::run(command, print),
         Command::Drill(options) => drill::run(options, dir, print),
         Command::Demo(options) => demo::run(options),
-        Command::Bench { large } => bench::run(*large, print),
+        Command::Bench(options) => bench::run(options, print),
     }
 }
 

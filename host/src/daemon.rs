@@ -10,6 +10,7 @@
 //! | `owner` | the pipeline of a ledger that this node owns, and answers that wait for a quorum |
 //! | `follower` | does the steps of an owner again |
 //! | `standing` | what this node has promised and signed, in files |
+//! | [`world`] | what a node takes from outside: keys, time, randomness, files, threads |
 //! | [`control`], [`client`] | the socket in the node's directory by which commands reach a running node |
 //!
 //! Invariant: what the state machines ask for is carried out in their order, and what they want durable is durable before
@@ -26,5 +27,6 @@ mod network;
 mod owner;
 mod run;
 mod standing;
+pub mod world;
 
-pub use run::{RunNodeError, run};
+pub use run::{RunNodeError, Running, link_config, run};

@@ -107,11 +107,17 @@ pub(crate) enum Command {
     /// A recorded incident, from events to a verified ledger, in a temporary directory
     Demo(DemoOptions),
     /// What receipts and durability cost, against the same guest without them; build with --release
-    Bench {
-        /// Only a ledger of 1,000,000 receipts: its memory, and how long it takes to open (gigabytes of disk)
-        #[arg(long)]
-        large: bool,
-    },
+    Bench(BenchOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchOptions {
+    /// Only a ledger of 1,000,000 receipts: its memory, and how long it takes to open (gigabytes of disk)
+    #[arg(long)]
+    pub(crate) large: bool,
+    /// Only checkpoints of a state of 1,000,000 keys: waiting, writing, restoring (gigabytes of disk)
+    #[arg(long, conflicts_with = "large")]
+    pub(crate) history: bool,
 }
 
 #[derive(Debug, Args)]

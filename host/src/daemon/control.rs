@@ -20,8 +20,8 @@ use std::{
     sync::Arc,
 };
 use tokio::{
-    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{UnixListener, UnixStream, unix::OwnedWriteHalf},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
+    net::UnixListener,
     sync::{Semaphore, mpsc, oneshot},
 };
 
@@ -97,7 +97,8 @@ impl Control {
             let Ok((stream, _)) = self.listener.accept().await else { continue };
             let (happenings, stop) = (self.happenings.clone(), self.stop.clone());
             tokio::spawn(async move {
-                if let Err(error) = command(stream, &happenings, &stop).await {
+                let (from, to) = stream.into_split();
+                if let Err(error) = command(from, to, &happenings, &stop).await {
                     tracing::debug!(%error, "a command went away");
                 }
                 drop(place);
@@ -112,8 +113,13 @@ impl Drop for Control {
     }
 }
 
-async fn command(stream: UnixStream, happenings: &mpsc::Sender<Happening>, stop: &mpsc::Sender<()>) -> io::Result<()> {
-    let (from, mut to) = stream.into_split();
+/// Serves one command, over anything that carries bytes both ways.
+pub(super) async fn command(
+    from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin + Send + 'static,
+    happenings: &mpsc::Sender<Happening>,
+    stop: &mpsc::Sender<()>,
+) -> io::Result<()> {
     let mut from = BufReader::new(from);
     let Some(line) = line(&mut from).await? else { return Ok(()) };
     match serde_json::from_slice(&line) {
@@ -165,7 +171,7 @@ async fn take(happenings: &mpsc::Sender<Happening>, ledger: String, grant: &str)
 async fn submit(
     ledger: &str,
     from: &mut (impl AsyncBufRead + Unpin),
-    mut to: OwnedWriteHalf,
+    mut to: impl AsyncWrite + Unpin + Send + 'static,
     happenings: &mpsc::Sender<Happening>,
 ) -> io::Result<()> {
     let (reply, mut replies) = mpsc::channel(UNDER_WAY_MAX);
@@ -211,7 +217,7 @@ async fn line(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u
     Ok((read > 0).then_some(line))
 }
 
-async fn answer(to: &mut OwnedWriteHalf, value: &Value) -> io::Result<()> {
+async fn answer(to: &mut (impl AsyncWrite + Unpin), value: &Value) -> io::Result<()> {
     to.write_all(format!("{value}\n").as_bytes()).await
 }
 

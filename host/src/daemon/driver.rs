@@ -12,6 +12,7 @@ use super::{
     happening::{Happening, Reply},
     owner::Owner,
     standing::Standings,
+    world::World,
 };
 use crate::{
     journal::LedgerEntry,
@@ -28,7 +29,7 @@ use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval},
 };
 
 /// How often the state machines are told the time.
@@ -45,7 +46,6 @@ pub(super) struct Driver {
     pub(super) link: Arc<Link>,
     pub(super) federation: Federation,
     pub(super) facts: Facts,
-    pub(super) standings: Standings,
     /// Signs the receipts of this node.
     pub(super) attester: SigningKey,
     pub(super) names: Names,
@@ -55,7 +55,9 @@ pub(super) struct Driver {
     pub(super) happenings: mpsc::Sender<Happening>,
     /// Where streams are read and written.
     pub(super) network: Handle,
-    pub(super) start: Instant,
+    pub(super) world: Arc<dyn World>,
+    /// When it was started.
+    pub(super) start_ms: u64,
 }
 
 /// A ledger that is served.
@@ -88,7 +90,7 @@ impl Driver {
     /// # Errors
     /// A file of this node cannot be read, or its journal cannot.
     pub(super) fn join(&mut self, entry: LedgerEntry, roster: Roster) -> io::Result<()> {
-        let mut standing = self.standings.read(&roster)?;
+        let mut standing = Standings(&*self.world).read(&roster)?;
         // The log may be in a later epoch than this node was told of: it came with a bundle, or was begun offline.
         let reader = self.node.journal().read(entry.no).map_err(io::Error::other)?;
         let (_, epochs) = reader.epochs(&entry.genesis).map_err(io::Error::other)?;
@@ -154,9 +156,9 @@ impl Driver {
         }
     }
 
-    /// Milliseconds since the start: what the state machines measure with.
+    /// What the state machines measure with.
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.world.now_ms()
     }
 
     fn take(&mut self, happening: Happening) {

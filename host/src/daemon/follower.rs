@@ -1,16 +1,17 @@
 //! A ledger that another node owns: its steps are done again, and kept only if they give the same receipts.
 
-use super::happening::Happening;
+use super::{
+    happening::Happening,
+    world::{Workers, World},
+};
 use crate::{
     engine::on_engine_thread,
     journal::{Group, JournalError, LedgerEntry, StateLag},
-    node::{EngineChoice, Node, NodeError, PackageExecutors},
-    orderer::clock_ms,
+    node::{Node, NodeError, PackageExecutors},
     pipeline::{GROUP_STEPS_MAX, OpenLedger},
     recovery::{self, NoWatch, RecoveryError, rollback},
     runner::{RunError, Runner},
 };
-use crossbeam_channel::{Receiver, Sender, unbounded};
 use reprise_abi::{Input, decode_canonical};
 use reprise_federation::message::Step;
 use reprise_receipts::{PublicKey, Sealed};
@@ -20,8 +21,9 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 
 /// Bytes of steps that may wait before no more are taken from the owner, who sends them again.
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -36,9 +38,9 @@ pub(super) enum Work {
     Nothing,
 }
 
-/// A thread that follows one ledger. It ends when this is dropped.
+/// Somebody who follows one ledger, and stops when this is dropped.
 pub(super) struct Follower {
-    work: Sender<(Work, usize)>,
+    work: mpsc::UnboundedSender<(Work, usize)>,
     /// Bytes of steps that wait.
     waiting: Arc<AtomicUsize>,
     /// What waits is not to be done any more.
@@ -48,21 +50,32 @@ pub(super) struct Follower {
 impl Follower {
     /// # Errors
     /// The system has no room for the thread.
-    pub(super) fn start(node: Arc<Node>, entry: LedgerEntry, happenings: mpsc::Sender<Happening>) -> io::Result<Self> {
+    pub(super) fn start(
+        node: Arc<Node>,
+        entry: LedgerEntry,
+        world: &Arc<dyn World>,
+        happenings: mpsc::Sender<Happening>,
+    ) -> io::Result<Self> {
         // What goes in is bounded by whoever asks `is_busy` before.
-        let (work, to_do) = unbounded();
+        let (work, to_do) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let (done, ended) = (waiting.clone(), Arc::new(AtomicBool::new(false)));
+        let done = waiting.clone();
+        let ended = Arc::new(AtomicBool::new(false));
         let is_over = ended.clone();
-        let executors = PackageExecutors::new(node.journal().clone(), EngineChoice::Cranelift, node.dir());
-        let runner = Runner::new(Box::new(executors));
-        on_engine_thread("reprise-follow", move || {
-            Following { node, entry, runner, happenings, open: None }.run(&to_do, &done, &is_over);
-        })?;
+        let runner = Runner::new(Box::new(PackageExecutors::new(node.journal().clone(), world.engine(), node.dir())));
+        let following = Following { node, entry, runner, world: world.clone(), open: None };
+        match world.workers() {
+            Workers::Threads => {
+                on_engine_thread("reprise-follow", move || following.on_a_thread(to_do, &happenings, &done, &is_over))?;
+            }
+            Workers::Tasks { takes } => {
+                tokio::spawn(following.in_a_task(takes, to_do, happenings, (done, is_over)));
+            }
+        }
         Ok(Self { work, waiting, ended })
     }
 
-    /// False when the thread has ended.
+    /// False when nobody is there any more.
     pub(super) fn give(&self, work: Work) -> bool {
         let bytes = work.bytes();
         self.waiting.fetch_add(bytes, Ordering::Relaxed);
@@ -99,43 +112,83 @@ enum NotTaken {
     Fault(String),
 }
 
+/// Work that waits, with its bytes.
+type ToDo = mpsc::UnboundedReceiver<(Work, usize)>;
+
 struct Following {
     node: Arc<Node>,
     entry: LedgerEntry,
     runner: Runner,
-    happenings: mpsc::Sender<Happening>,
+    world: Arc<dyn World>,
     /// The ledger after the last step that is durable; none when it must be opened anew.
     open: Option<OpenLedger>,
 }
 
 impl Following {
-    fn run(mut self, to_do: &Receiver<(Work, usize)>, waiting: &AtomicUsize, ended: &AtomicBool) {
-        let ledger = self.entry.id;
-        for (work, bytes) in to_do {
+    fn on_a_thread(
+        mut self,
+        mut to_do: ToDo,
+        happenings: &mpsc::Sender<Happening>,
+        waiting: &AtomicUsize,
+        ended: &AtomicBool,
+    ) {
+        while let Some((work, bytes)) = to_do.blocking_recv() {
             if ended.load(Ordering::Relaxed) {
-                self.open = None;
-                let _ = self.happenings.blocking_send(Happening::Stopped { ledger, fault: None });
+                let _ = happenings.blocking_send(self.let_go());
                 return;
             }
-            let told = match work {
-                Work::Apply { from, first, mut steps } => match self.apply(first, &steps) {
-                    Ok(()) => Happening::Followed { ledger },
-                    Err(NotTaken::Differs(index)) => {
-                        Happening::Refused { ledger, from, at: first + index as u64, step: steps.swap_remove(index) }
-                    }
-                    Err(NotTaken::Fault(fault)) => Happening::CannotFollow { ledger, fault },
-                },
-                Work::RollBack { size } => match self.roll_back(size) {
-                    Ok(()) => Happening::Followed { ledger },
-                    Err(error) => Happening::CannotFollow { ledger, fault: error.to_string() },
-                },
-                Work::Nothing => continue,
-            };
+            let Some(told) = self.done(work) else { continue };
             waiting.fetch_sub(bytes, Ordering::Relaxed);
-            if self.happenings.blocking_send(told).is_err() {
+            if happenings.blocking_send(told).is_err() {
                 break;
             }
         }
+    }
+
+    async fn in_a_task(
+        mut self,
+        takes: Duration,
+        mut to_do: ToDo,
+        happenings: mpsc::Sender<Happening>,
+        (waiting, ended): (Arc<AtomicUsize>, Arc<AtomicBool>),
+    ) {
+        while let Some((work, bytes)) = to_do.recv().await {
+            sleep(takes).await;
+            if ended.load(Ordering::Relaxed) {
+                let _ = happenings.send(self.let_go()).await;
+                return;
+            }
+            let Some(told) = self.done(work) else { continue };
+            waiting.fetch_sub(bytes, Ordering::Relaxed);
+            if happenings.send(told).await.is_err() {
+                break;
+            }
+        }
+    }
+
+    /// The journal is somebody else's from now on.
+    fn let_go(&mut self) -> Happening {
+        self.open = None;
+        Happening::Stopped { ledger: self.entry.id, fault: None }
+    }
+
+    /// Does a piece of work, and says how that ended.
+    fn done(&mut self, work: Work) -> Option<Happening> {
+        let ledger = self.entry.id;
+        Some(match work {
+            Work::Nothing => return None,
+            Work::Apply { from, first, mut steps } => match self.apply(first, &steps) {
+                Ok(()) => Happening::Followed { ledger },
+                Err(NotTaken::Differs(index)) => {
+                    Happening::Refused { ledger, from, at: first + index as u64, step: steps.swap_remove(index) }
+                }
+                Err(NotTaken::Fault(fault)) => Happening::CannotFollow { ledger, fault },
+            },
+            Work::RollBack { size } => match self.roll_back(size) {
+                Ok(()) => Happening::Followed { ledger },
+                Err(error) => Happening::CannotFollow { ledger, fault: error.to_string() },
+            },
+        })
     }
 
     /// In groups: what is kept before a step that differs stays.
@@ -200,9 +253,9 @@ impl Following {
     /// By the plan that an operator's rollback would take: what goes is kept in quarantine.
     fn roll_back(&mut self, size: u64) -> Result<(), RecoveryError> {
         self.open = None;
-        let site = self.node.site(&self.entry, EngineChoice::Cranelift);
+        let site = self.node.site(&self.entry, self.world.engine());
         let reason = "the owner's log goes another way".to_owned();
-        let options = rollback::Options { size, way: None, attested: true, reason, now_ms: clock_ms() };
+        let options = rollback::Options { size, way: None, attested: true, reason, now_ms: self.world.now_ms() };
         let plan = rollback::plan(&site, &options)?.plan;
         recovery::carry_out(&site, &plan, &mut NoWatch)
     }

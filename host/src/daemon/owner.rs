@@ -1,23 +1,30 @@
 //! A ledger that this node owns: its pipeline runs as long as the node does, and answers wait until as many members have
 //! the step as the ledger's durability asks for.
 
-use super::happening::{Happening, Reply};
+use super::{
+    happening::{Happening, Reply},
+    world::{Workers, World},
+};
 use crate::{
-    journal::LedgerEntry,
-    node::{EngineChoice, Node, NodeError, PackageExecutors},
+    journal::{Journal, LedgerEntry},
+    node::{Node, NodeError, PackageExecutors},
     orderer::{LocalOrderer, Proposal, TimeSource},
-    pipeline::{self, Answer, IN_FLIGHT_STEPS_MAX, Request},
+    pipeline::{self, Answer, GROUP_STEPS_MAX, IN_FLIGHT_STEPS_MAX, Inline, OpenLedger, PipelineError, Request},
     runner::Runner,
     succession,
 };
-use crossbeam_channel::{Sender, TrySendError, bounded};
-use reprise_receipts::{PublicKey, command::SignedCommand};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
+use reprise_receipts::{LedgerId, PublicKey, SigningKey, command::SignedCommand};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
     thread::JoinHandle,
+    time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::sleep,
+};
 
 /// Events that were taken and wait for the pipeline, and answers that wait for a quorum, together.
 const WAITING_MAX: usize = 8_192;
@@ -25,6 +32,8 @@ const WAITING_MAX: usize = 8_192;
 /// The pipeline of a ledger, and who waits for what.
 pub(super) struct Owner {
     requests: Option<Sender<Request>>,
+    /// Told whenever something changes about `requests`: a task cannot wait for that channel.
+    wake: Arc<Notify>,
     thread: Option<JoinHandle<()>>,
     /// Events that the pipeline has no room for yet.
     backlog: VecDeque<Request>,
@@ -75,9 +84,10 @@ impl Owner {
         node: &Arc<Node>,
         entry: &LedgerEntry,
         (epoch, grant): (u64, Option<&SignedCommand>),
+        world: &Arc<dyn World>,
         happenings: mpsc::Sender<Happening>,
     ) -> Result<Self, NotOwned> {
-        let attester = Arc::new(node.attester()?);
+        let attester = Arc::new(world.receipts_key().map_err(NodeError::from)?);
         let open = node.open_ledger(entry)?;
         let first = succession::first_input(&open.head, epoch, grant, &attester.public());
         let other = || {
@@ -91,27 +101,27 @@ impl Owner {
         }
         let backlog = first.into_iter().map(|proposal| Request::from(Proposal { tag: GRANT_TAG, ..proposal }));
         let (requests, requests_in) = bounded(IN_FLIGHT_STEPS_MAX);
-        let (answers_out, answers) = bounded(IN_FLIGHT_STEPS_MAX);
-        let (journal, ledger) = (node.journal().clone(), entry.id);
-        let executors = PackageExecutors::new(journal.clone(), EngineChoice::Cranelift, node.dir());
-        let told = happenings.clone();
-        std::thread::spawn(move || {
-            for answer in answers {
-                if told.blocking_send(Happening::Answered { ledger, answer }).is_err() {
-                    break;
-                }
+        let wake = Arc::new(Notify::new());
+        let parts = Parts {
+            journal: node.journal().clone(),
+            ledger: entry.id,
+            open,
+            runner: Runner::new(Box::new(PackageExecutors::new(node.journal().clone(), world.engine(), node.dir()))),
+            attester,
+            requests: requests_in,
+            happenings,
+        };
+        let thread = match world.workers() {
+            Workers::Threads => Some(parts.on_threads()),
+            Workers::Tasks { takes } => {
+                tokio::spawn(parts.in_a_task(takes, wake.clone()));
+                None
             }
-        });
-        let thread = std::thread::spawn(move || {
-            let orderer = Box::new(LocalOrderer::new(TimeSource::Event).bounding_future());
-            let runner = Runner::new(Box::new(executors));
-            let ended = pipeline::run(journal, open, orderer, runner, attester, requests_in, answers_out);
-            let fault = ended.err().map(|error| error.to_string());
-            let _ = happenings.blocking_send(Happening::Stopped { ledger, fault });
-        });
+        };
         let mut owner = Self {
             requests: Some(requests),
-            thread: Some(thread),
+            wake,
+            thread,
             backlog: backlog.collect(),
             epoch,
             next_tag: 0,
@@ -153,7 +163,7 @@ impl Owner {
         let Some(requests) = &self.requests else { return };
         while let Some(request) = self.backlog.pop_front() {
             match requests.try_send(request) {
-                Ok(()) => {}
+                Ok(()) => self.wake.notify_one(),
                 Err(TrySendError::Full(request)) => return self.backlog.push_front(request),
                 Err(TrySendError::Disconnected(_)) => return,
             }
@@ -204,6 +214,7 @@ impl Owner {
     /// Lets the pipeline end; what it was given becomes durable. Those who wait are told that the answer is open.
     pub(super) fn close(&mut self, why: &str) {
         self.requests = None;
+        self.wake.notify_one();
         self.backlog.clear();
         for (given, reply) in std::mem::take(&mut self.waiting).into_values() {
             let _ = reply.try_send(Reply::NotHere { tag: given, why: why.to_owned() });
@@ -217,4 +228,65 @@ impl Owner {
             let _ = reply.try_send(Reply::Answer(answer).with_tag(given));
         }
     }
+}
+
+/// What a pipeline works with.
+struct Parts {
+    journal: Arc<Journal>,
+    ledger: LedgerId,
+    open: OpenLedger,
+    runner: Runner,
+    attester: Arc<SigningKey>,
+    requests: Receiver<Request>,
+    happenings: mpsc::Sender<Happening>,
+}
+
+impl Parts {
+    fn on_threads(self) -> JoinHandle<()> {
+        let Self { journal, ledger, open, runner, attester, requests, happenings } = self;
+        let (answers_out, answers) = bounded(IN_FLIGHT_STEPS_MAX);
+        let told = happenings.clone();
+        std::thread::spawn(move || {
+            for answer in answers {
+                if told.blocking_send(Happening::Answered { ledger, answer }).is_err() {
+                    break;
+                }
+            }
+        });
+        std::thread::spawn(move || {
+            let ended = pipeline::run(journal, open, orderer(), runner, attester, requests, answers_out);
+            let fault = ended.err().map(|error| error.to_string());
+            let _ = happenings.blocking_send(Happening::Stopped { ledger, fault });
+        })
+    }
+
+    async fn in_a_task(self, takes: Duration, wake: Arc<Notify>) {
+        let (ledger, happenings) = (self.ledger, self.happenings.clone());
+        let fault = self.one_after_the_other(takes, &wake).await.err().map(|error| error.to_string());
+        let _ = happenings.send(Happening::Stopped { ledger, fault }).await;
+    }
+
+    async fn one_after_the_other(self, takes: Duration, wake: &Notify) -> Result<(), PipelineError> {
+        let Self { journal, ledger, open, runner, attester, requests, happenings } = self;
+        let mut pipeline = Inline::new(journal, open, orderer(), runner, attester)?;
+        loop {
+            match requests.try_recv() {
+                Ok(first) => {
+                    pipeline.execute(std::iter::once(first).chain(requests.try_iter().take(GROUP_STEPS_MAX - 1)))?;
+                    sleep(takes).await;
+                    for answer in pipeline.commit()? {
+                        if happenings.send(Happening::Answered { ledger, answer }).await.is_err() {
+                            break;
+                        }
+                    }
+                }
+                Err(TryRecvError::Empty) => wake.notified().await,
+                Err(TryRecvError::Disconnected) => return pipeline.finish().map(drop),
+            }
+        }
+    }
+}
+
+fn orderer() -> Box<LocalOrderer> {
+    Box::new(LocalOrderer::new(TimeSource::Event).bounding_future())
 }

@@ -151,12 +151,18 @@ impl Committer {
             waiting.extend(sealed.try_iter().take(GROUP_STEPS_MAX - 1));
             self.commit(std::mem::take(&mut waiting))?;
         }
+        self.finish()
+    }
+
+    /// Signs what is not signed yet.
+    pub(super) fn finish(mut self) -> Result<Committed, PipelineError> {
         self.save_attestation()?;
         self.keeper.finish();
         Ok(self.committed)
     }
 
-    fn commit(&mut self, group: Vec<ToCommit>) -> Result<(), PipelineError> {
+    /// Makes a group durable, then answers, then signs.
+    pub(super) fn commit(&mut self, group: Vec<ToCommit>) -> Result<(), PipelineError> {
         let mut steps = Vec::with_capacity(group.len());
         let mut places = Vec::with_capacity(group.len());
         let mut handed = Vec::new();

@@ -1,7 +1,10 @@
 //! Carrying out what the state machines ask for.
 
 use super::{Driver, Part, Served};
-use crate::{daemon::follower::Work, evidence, link::SendError, orderer::clock_ms};
+use crate::{
+    daemon::{follower::Work, standing::Standings},
+    link::SendError,
+};
 use reprise_federation::{Action, Message, compare::Content};
 use reprise_receipts::{LedgerId, PublicKey, evidence::Evidence};
 
@@ -9,6 +12,7 @@ impl Driver {
     /// Carries out what is asked for, in its order.
     pub(super) fn carry_out(&mut self) {
         while let Some(action) = self.federation.poll() {
+            self.world.sees(&action);
             match action {
                 Action::Send { to, message } => self.send(to.0, &message),
                 Action::Stream { to, transfer, content } => self.stream(to.0, transfer, &content),
@@ -18,7 +22,7 @@ impl Driver {
                     self.sessions.remove(&from.0);
                 }
                 Action::Persist(standing) => {
-                    if let Err(error) = self.standings.write(&standing) {
+                    if let Err(error) = Standings(&*self.world).write(&standing) {
                         // Nothing that rests on this promise may be said.
                         return self.broken(standing.ledger, format!("its standing cannot be kept: {error}"));
                     }
@@ -99,10 +103,11 @@ impl Driver {
     }
 
     fn keep_evidence(&self, found: &Evidence) {
-        let dir = self.node.dir().join("federation");
-        let path = dir.join(format!("evidence-{}.bin", clock_ms()));
-        match evidence::write(&path, found) {
-            Ok(_) => tracing::error!(path = %path.display(), "somebody signed something wrong: here is the proof"),
+        let name = format!("evidence-{}.bin", self.now_ms());
+        match self.world.replace(&name, &found.to_file()) {
+            Ok(()) => {
+                tracing::error!(file = %format!("federation/{name}"), "somebody signed something wrong: here is the proof")
+            }
             Err(error) => tracing::error!(%error, "evidence cannot be kept"),
         }
     }

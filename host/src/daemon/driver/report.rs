@@ -25,7 +25,7 @@ impl Driver {
             "node": self.node.dir().display().to_string(),
             "node key": self.link.key().to_string(),
             "listens at": self.link.address().ok().map(|address| address.to_string()),
-            "running for ms": self.now_ms(),
+            "running for ms": self.now_ms().saturating_sub(self.start_ms),
             "connected peers": self.sessions.len(),
             "ledgers": ledgers,
         })

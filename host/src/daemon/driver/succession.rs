@@ -62,7 +62,7 @@ impl Driver {
         let grant = grant.map(|grant| grant.to_command());
         let Some(served) = self.ledgers.get_mut(&ledger) else { return };
         served.queued.clear();
-        match Owner::start(&self.node, &served.entry, (epoch, grant.as_ref()), self.happenings.clone()) {
+        match Owner::start(&self.node, &served.entry, (epoch, grant.as_ref()), &self.world, self.happenings.clone()) {
             Ok(owner) => served.part = Part::Owner(Box::new(owner)),
             Err(NotOwned::Unfenced) => self.fence(ledger, epoch),
             Err(error) => self.broken(ledger, error.to_string()),
@@ -84,7 +84,7 @@ impl Driver {
 
     pub(super) fn start_following(&mut self, ledger: LedgerId) {
         let Some(served) = self.ledgers.get_mut(&ledger) else { return };
-        match Follower::start(self.node.clone(), served.entry.clone(), self.happenings.clone()) {
+        match Follower::start(self.node.clone(), served.entry.clone(), &self.world, self.happenings.clone()) {
             Ok(follower) => {
                 for work in served.queued.drain(..) {
                     follower.give(work);
