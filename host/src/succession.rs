@@ -51,11 +51,26 @@ pub fn needs_fence(journal: &Journal, entry: &LedgerEntry, head: &Head) -> Resul
     Ok(last.is_some_and(|rewind| head.next_seq() <= rewind.size))
 }
 
+/// The lowest epoch that this ledger was in neither here and now, nor in what was taken back.
+///
+/// # Errors
+/// [`JournalError`]: the disk refuses, or what is kept of rollbacks is damaged.
+pub fn next_epoch(journal: &Journal, entry: &LedgerEntry, in_force: u64) -> Result<u64, JournalError> {
+    let taken_back = journal.rewinds(entry.no)?.into_iter().map(|rewind| rewind.epoch).max();
+    Ok(taken_back.unwrap_or(0).max(in_force).saturating_add(1))
+}
+
 /// A command that keeps the ledger on this node under a higher epoch, if this node alone has enough operators' keys.
 ///
 /// # Errors
 /// [`NodeError`]: a key cannot be read.
-pub fn own_grant(node: &Node, entry: &LedgerEntry, to: u64, roster: u64) -> Result<Option<SignedCommand>, NodeError> {
+pub fn own_grant(
+    node: &Node,
+    entry: &LedgerEntry,
+    in_force: u64,
+    roster: u64,
+) -> Result<Option<SignedCommand>, NodeError> {
+    let to = next_epoch(node.journal(), entry, in_force).map_err(|error| node.journal_error(error))?;
     let (operator, genesis) = (node.operator()?, &entry.genesis);
     let suffices = genesis.operator_threshold == 1 && genesis.operators.contains(&operator.public());
     let (owner, attester) = (keys::node(node.dir())?.public(), node.attester()?.public());

@@ -101,6 +101,31 @@ fn an_epoch_never_goes_back_and_has_one_owner() {
 }
 
 #[test]
+fn a_log_in_a_later_epoch_is_word_enough() {
+    let roster = roster();
+    let signed = |epoch, owner| grant(epoch, owner).sign(&[&secret(50), &secret(51)]);
+    let mut standing = Standing::new(&roster);
+    assert!(standing.catch_up(&signed(4, 2)));
+    assert_eq!((standing.promised, standing.owner, standing.log_epoch), (4, node(2), 4));
+    assert!(!standing.catch_up(&signed(4, 2)) && !standing.catch_up(&signed(3, 3)));
+    // What is promised is not given to somebody else.
+    assert_eq!(standing.promise(&signed(6, 3), &roster), Ok(true));
+    assert!(!standing.catch_up(&signed(6, 2)));
+    assert!(standing.catch_up(&signed(6, 3)));
+    assert_eq!((standing.log_epoch, standing.validate()), (6, Ok(())));
+}
+
+#[test]
+fn a_grant_is_the_command_of_the_ledger() {
+    let signed = grant(2, 2).sign(&[&secret(50), &secret(51)]);
+    let command = signed.to_command();
+    assert_eq!(SignedGrant::of_command(LedgerId::from_bytes([1; 32]), &command), Some(signed));
+    let other = reprise_receipts::command::Command::Resume { halted_at: 1 };
+    let other = other.sign(LedgerId::from_bytes([1; 32]), &secret(50));
+    assert_eq!(SignedGrant::of_command(LedgerId::from_bytes([1; 32]), &other), None);
+}
+
+#[test]
 fn what_anybody_was_told_is_protected() {
     let mark = |size| Mark { size, log_root: LogRoot::EMPTY };
     let standing = Standing { committed: 5, signed: mark(9), last_final: mark(7), ..Standing::new(&roster()) };

@@ -128,7 +128,6 @@ fn the_longest_messages_fit_a_frame() {
         epoch: u64::MAX - 1_000 + number,
         first: u64::MAX - 1_000 + number,
         leaf: reprise_receipts::LeafHash::NONE,
-        ordered_in: None,
     };
     let epochs = List::first((0..crate::limits::EPOCHS_MAX as u64).map(start));
     assert!(answer(Reply::Epochs(epochs)).to_frame().len() <= FRAME_BYTES_MAX);

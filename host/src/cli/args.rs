@@ -11,7 +11,7 @@ mod trial;
 pub(crate) use again::{ReplayOptions, VerifyOptions};
 pub(crate) use history::{CheckpointCommand, DoctorOptions, QuarantineCommand, RecoverCommand, SetOptions};
 pub(crate) use log::{ArchiveCommand, ArchiveOptions, CheckProofOptions, LogCommand};
-pub(crate) use node::{FederationCommand, NodeCommand};
+pub(crate) use node::{FederationCommand, GrantOptions, NodeCommand};
 pub(crate) use peer::PeerCommand;
 pub(crate) use portable::{
     BundleCommand, EvidenceCommand, ExportOptions, KindArg, MakeCommand, PairOptions, TrustArgs,
@@ -209,27 +209,6 @@ pub(crate) enum LedgerCommand {
     },
     /// Grant a ledger to another owner under a higher epoch, signed with this node's operator key
     Grant(GrantOptions),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GrantOptions {
-    /// Name, or the first digits of its id; the whole id, with --epoch, needs no journal
-    pub(crate) ledger: String,
-    /// Node key of the new owner: `reprise peer key` there
-    #[arg(long, value_name = "NODEKEY")]
-    pub(crate) to_owner: String,
-    /// The key that attests the receipts of the new owner: the attester of `reprise key show` there
-    #[arg(long, value_name = "KEY")]
-    pub(crate) attester: String,
-    /// The epoch that it begins; one above the one in force when absent
-    #[arg(long, value_name = "N")]
-    pub(crate) epoch: Option<u64>,
-    /// Number of the list of members, as in the configuration
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) roster: u64,
-    /// The file; if it is there with the same grant, this signature is added to it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]

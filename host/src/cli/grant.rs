@@ -68,7 +68,8 @@ fn target(options: &GrantOptions, dir: &Path) -> Result<(LedgerId, u64), CliErro
         return Err(CliError::Refusal(format!("a ledger of protocol epoch {protocol} stays in its first epoch")));
     }
     let in_force = node.journal().attesters(&entry)?.in_force().epoch;
-    let epoch = options.epoch.unwrap_or(in_force.saturating_add(1));
+    let next = succession::next_epoch(node.journal(), &entry, in_force)?;
+    let epoch = options.epoch.unwrap_or(next);
     if epoch <= in_force {
         return Err(CliError::Usage(format!("the ledger is in epoch {in_force}: only a higher one can begin")));
     }

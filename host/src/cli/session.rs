@@ -116,7 +116,7 @@ fn first_input(
 
 /// Attested receipts were taken back: their places are filled under the next epoch.
 fn fence(node: &Node, entry: &LedgerEntry, head: &Head) -> Result<SignedCommand, CliError> {
-    let grant = succession::own_grant(node, entry, head.epoch().saturating_add(1), 1)?;
+    let grant = succession::own_grant(node, entry, head.epoch(), 1)?;
     grant.ok_or_else(|| {
         CliError::Refusal(
             "attested receipts were taken back, so the ledger must enter a higher epoch before it goes on, and this node \

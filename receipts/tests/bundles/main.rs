@@ -1,5 +1,6 @@
 //! Bundles: what holds, what does not and why, and that nothing else is ever said of any bytes.
 
+mod epochs;
 mod fuzz;
 mod malformed;
 mod sample;

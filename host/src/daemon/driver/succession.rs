@@ -75,7 +75,7 @@ impl Driver {
         let Some(seat) = self.federation.seat(ledger) else { return };
         let (alone, roster) = (seat.roster.voting().count() == 1, seat.roster.number);
         let entry = &self.ledgers[&ledger].entry;
-        let grant = succession::own_grant(&self.node, entry, epoch.saturating_add(1), roster);
+        let grant = succession::own_grant(&self.node, entry, epoch, roster);
         match grant.ok().flatten().filter(|_| alone).and_then(|grant| SignedGrant::of_command(ledger, &grant)) {
             Some(grant) => self.federation.grant(now_ms, &grant, &self.facts),
             None => self.broken(ledger, NotOwned::Unfenced.to_string()),
