@@ -17,7 +17,7 @@ pub use inline::Inline;
 use crate::{
     checkpoints::{BUSY_KEYS, Checkpointer, Gate, IDLE_KEYS, Keeper},
     engine::on_engine_thread,
-    journal::{Journal, JournalError, LedgerNo, StateLag},
+    journal::{Journal, JournalError, LedgerEntry, LedgerNo, StateLag},
     orderer::{Ordered, Orderer, Proposal, Refusal},
     runner::{RunError, Runner},
 };
@@ -133,8 +133,9 @@ fn parts(
     let OpenLedger { no, head, tail, attested, state_lag } = ledger;
     let gate = Arc::new(Gate::default());
     let checkpointer = Checkpointer::new(journal.clone(), no, gate.clone())?;
-    let keeper = Keeper::new(journal.clone(), no, head.ledger(), attester.clone(), gate);
-    let right_edge = RightEdge { ledger: head.ledger(), tail, attested, attester };
+    let entry = LedgerEntry { no, id: head.ledger(), genesis: head.genesis_record().clone() };
+    let keeper = Keeper::new(journal.clone(), entry, attester.clone(), gate);
+    let right_edge = RightEdge::of(&head, tail, attested, attester);
     let committer = Committer::new(journal.clone(), no, right_edge, state_lag, keeper, answers);
     Ok((Engine { head, orderer, runner, checkpointer }, committer))
 }

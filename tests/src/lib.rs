@@ -2,6 +2,10 @@
 
 pub mod disk;
 
+mod program;
+
+pub use program::program;
+
 use std::path::PathBuf;
 
 /// Path of a file under `fixtures/`.

@@ -75,8 +75,7 @@ impl Recorded {
             journal.commit(entry.no, &Group { steps: group, tiles: &tiles, attestation: unsaved.as_ref() }).unwrap();
             acknowledged.push((disk.lock().operations.len(), steps.len() - rest.len()));
             let last = group.last().unwrap();
-            let body =
-                AttestationBody { ledger: entry.id, seq: last.receipt.seq, leaf: last.leaf, log_root: tail.root() };
+            let body = AttestationBody::of(&last.receipt, last.leaf, tail.root());
             unsaved = Some(body.sign(&key));
             if STATE_AFTER.contains(&index) {
                 journal.bring_state_forward(entry.no).unwrap();

@@ -69,8 +69,7 @@ impl Book {
             rest = after;
             group.iter().for_each(|step| tail.append(step.leaf));
             let last = group.last().unwrap();
-            let body =
-                AttestationBody { ledger: entry.id, seq: last.receipt.seq, leaf: last.leaf, log_root: tail.root() };
+            let body = AttestationBody::of(&last.receipt, last.leaf, tail.root());
             let tiles = tail.take_complete_tiles();
             journal.commit(entry.no, &Group { steps: group, tiles: &tiles, attestation: None }).unwrap();
             let attestation = body.sign(&key);

@@ -13,7 +13,7 @@ use crate::{
     quarantine::Reason,
     window::Noted,
 };
-use reprise_receipts::{LeafHash, attestation::Signature, evidence::Evidence};
+use reprise_receipts::{AttestationBody, LeafHash, attestation::Signature, evidence::Evidence};
 
 impl Federation {
     /// Casts the vote that is due, if one is, and sees what is final.
@@ -66,12 +66,14 @@ impl Federation {
         let mark = mark_at(facts, ledger, size)?;
         let receipt = receipt_at(facts, ledger, size.checked_sub(1)?)?;
         let leaf = LeafHash::of(&facts.receipt(ledger, size - 1)?);
+        let body = AttestationBody::of(&receipt, leaf, mark.log_root);
         let unsigned = Vote {
             ledger,
             epoch: seat.standing.promised,
             size,
             log_root: mark.log_root,
             leaf,
+            ordered_in: body.epoch,
             state_root: receipt.next_state,
             execution: receipt.execution,
             signer: self.key.public(),

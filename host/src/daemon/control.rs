@@ -1,7 +1,7 @@
 //! The socket by which commands reach a running node: `control.sock` in its directory, mode 0600, JSON lines.
 //!
 //! The first line says what is wanted: `{"do":"status"}`, `peers`, `federation`, `stop`, `{"do":"resume","ledger":"..."}`,
-//! or `{"do":"submit","ledger":"..."}`. All but the last are answered with one line. After `submit` come events, one a
+//! `{"do":"take","ledger":"...","grant":"..."}`, or `{"do":"submit","ledger":"..."}`. All but the last are answered with one line. After `submit` come events, one a
 //! line, as in a file; each is answered with one line as soon as its answer holds, not always in their order. A line
 //! `{"end":true}` comes when all are answered.
 
@@ -9,6 +9,7 @@ use super::happening::{Happening, Query, Reply};
 use crate::{
     events::{self, LINE_BYTES_MAX},
     pipeline::Answer,
+    succession,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -45,6 +46,13 @@ pub enum Wanted {
     Resume {
         /// The ledger's name, or the first digits of its id.
         ledger: String,
+    },
+    /// Move a ledger to another owner, who may be this node.
+    Take {
+        /// The ledger's name, or the first digits of its id.
+        ledger: String,
+        /// The signed command, encoded, in hexadecimal digits.
+        grant: String,
     },
     /// Events follow.
     Submit {
@@ -123,6 +131,7 @@ pub(super) async fn command(
             answer(&mut to, &json!({ "stops": true })).await
         }
         Ok(Wanted::Resume { ledger }) => answer(&mut to, &resume(happenings, ledger).await).await,
+        Ok(Wanted::Take { ledger, grant }) => answer(&mut to, &take(happenings, ledger, &grant).await).await,
         Ok(Wanted::Submit { ledger }) => submit(&ledger, &mut from, to, happenings).await,
         Err(error) => answer(&mut to, &json!({ "error": error.to_string() })).await,
     }
@@ -142,6 +151,17 @@ async fn resume(happenings: &mpsc::Sender<Happening>, ledger: String) -> Value {
     let _ = happenings.send(Happening::Resume { ledger, reply }).await;
     match answer.await {
         Ok(Ok(())) => json!({ "resumed": true }),
+        Ok(Err(why)) => json!({ "error": why }),
+        Err(_) => json!({ "error": "the node stops" }),
+    }
+}
+
+async fn take(happenings: &mpsc::Sender<Happening>, ledger: String, grant: &str) -> Value {
+    let Some(grant) = succession::parse_hex(grant) else { return json!({ "error": "the grant is not hexadecimal" }) };
+    let (reply, answer) = oneshot::channel();
+    let _ = happenings.send(Happening::Take { ledger, grant, reply }).await;
+    match answer.await {
+        Ok(Ok(epoch)) => json!({ "epoch": epoch }),
         Ok(Err(why)) => json!({ "error": why }),
         Err(_) => json!({ "error": "the node stops" }),
     }

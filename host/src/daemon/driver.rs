@@ -4,10 +4,11 @@
 mod actions;
 mod attest;
 mod report;
+mod succession;
 
 use super::{
     facts::Facts,
-    follower::Follower,
+    follower::{Follower, Work},
     happening::{Happening, Reply},
     owner::Owner,
     standing::Standings,
@@ -20,7 +21,8 @@ use crate::{
     orderer::Proposal,
 };
 use reprise_federation::{
-    Federation, Ledgers, Message, NodeKey, Roster, Suspension, limits::TRANSFER_BYTES_MAX, message::Step, node::Service,
+    Federation, Ledgers, Message, NodeKey, Roster, SignedGrant, Suspension, limits::TRANSFER_BYTES_MAX, message::Step,
+    node::Service,
 };
 use reprise_receipts::{LedgerId, PublicKey, SigningKey};
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
@@ -68,6 +70,8 @@ pub(super) struct Served {
     pub(super) attested: BTreeMap<PublicKey, u64>,
     /// Its log has grown, and the state machines do not know yet.
     pub(super) grown: bool,
+    /// What there is to do again while the pipeline still ends.
+    pub(super) queued: Vec<Work>,
     /// What this node has promised or signed for it last is not durable.
     pub(super) unkept: bool,
 }
@@ -88,12 +92,26 @@ impl Driver {
     /// # Errors
     /// A file of this node cannot be read, or its journal cannot.
     pub(super) fn join(&mut self, entry: LedgerEntry, roster: Roster) -> io::Result<()> {
-        let standing = Standings(&*self.world).read(&roster)?;
+        let mut standing = Standings(&*self.world).read(&roster)?;
+        // The log may be in a later epoch than this node was told of: it came with a bundle, or was begun offline.
+        let reader = self.node.journal().read(entry.no).map_err(io::Error::other)?;
+        let (_, epochs) = reader.epochs(&entry.genesis).map_err(io::Error::other)?;
+        if let Some(grant) = epochs.last().and_then(|last| SignedGrant::of_command(entry.id, &last.grant)) {
+            standing.catch_up(&grant);
+        }
         self.facts.add(&entry).map_err(io::Error::other)?;
         let ledger = entry.id;
         self.ledgers.insert(
             ledger,
-            Served { entry, part: Part::None, fault: None, attested: BTreeMap::new(), grown: false, unkept: false },
+            Served {
+                entry,
+                part: Part::None,
+                fault: None,
+                attested: BTreeMap::new(),
+                grown: false,
+                queued: Vec::new(),
+                unkept: false,
+            },
         );
         let now_ms = self.now_ms();
         if !self.federation.join(now_ms, roster, standing, &self.facts) {
@@ -171,22 +189,33 @@ impl Driver {
                     self.federation.disconnected(NodeKey(from));
                 }
             }
-            Happening::Answered { ledger, answer } => self.with(ledger, |served| {
-                served.grown = true;
-                if let Part::Owner(owner) = &mut served.part {
-                    owner.answered(answer);
+            Happening::Answered { ledger, answer } => {
+                let mut refused = None;
+                self.with(ledger, |served| {
+                    served.grown = true;
+                    if let Part::Owner(owner) = &mut served.part {
+                        refused = owner.answered(answer).err();
+                    }
+                });
+                if let Some(why) = refused {
+                    self.broken(ledger, why);
                 }
-            }),
+            }
             Happening::Followed { ledger } => self.with(ledger, |served| served.grown = true),
-            Happening::Stopped { ledger, fault: Some(fault) } | Happening::CannotFollow { ledger, fault } => {
+            Happening::Stopped { ledger, fault: Some(fault) } => {
+                self.with(ledger, |served| served.part = Part::None);
                 self.broken(ledger, fault);
             }
-            // It was stopped because another node owns the ledger now.
-            Happening::Stopped { ledger, fault: None } => self.start_following(ledger),
+            Happening::CannotFollow { ledger, fault } => self.broken(ledger, fault),
+            // It was stopped because the ledger has another owner, or another epoch.
+            Happening::Stopped { ledger, fault: None } => self.next_part(ledger),
             Happening::Refused { ledger, from, at, step } => self.refused(now_ms, ledger, from, at, &step),
             Happening::Submit { ledger, proposal, reply } => self.submit(now_ms, &ledger, *proposal, reply),
             Happening::Resume { ledger, reply } => {
                 let _ = reply.send(self.resume(now_ms, &ledger));
+            }
+            Happening::Take { ledger, grant, reply } => {
+                let _ = reply.send(self.take_grant(now_ms, &ledger, &grant));
             }
             Happening::Query { query, reply } => {
                 let _ = reply.send(self.report(query));
@@ -218,8 +247,11 @@ impl Driver {
 
     /// More steps wait to be done again than should.
     fn is_busy(&self, ledger: LedgerId) -> bool {
-        let part = self.ledgers.get(&ledger).map(|served| &served.part);
-        matches!(part, Some(Part::Follower(follower)) if follower.is_busy())
+        match self.ledgers.get(&ledger).map(|served| &served.part) {
+            Some(Part::Follower(follower)) => follower.is_busy(),
+            Some(Part::Owner(owner)) => owner.is_closing(),
+            _ => false,
+        }
     }
 
     /// Reads a transfer beside, if it was asked for.

@@ -19,7 +19,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -34,6 +34,8 @@ pub(super) enum Work {
     Apply { from: PublicKey, first: u64, steps: Vec<Step> },
     /// Take back what comes after this size.
     RollBack { size: u64 },
+    /// See whether it is over.
+    Nothing,
 }
 
 /// Somebody who follows one ledger, and stops when this is dropped.
@@ -41,6 +43,8 @@ pub(super) struct Follower {
     work: mpsc::UnboundedSender<(Work, usize)>,
     /// Bytes of steps that wait.
     waiting: Arc<AtomicUsize>,
+    /// What waits is not to be done any more.
+    ended: Arc<AtomicBool>,
 }
 
 impl Follower {
@@ -56,17 +60,19 @@ impl Follower {
         let (work, to_do) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let done = waiting.clone();
+        let ended = Arc::new(AtomicBool::new(false));
+        let is_over = ended.clone();
         let runner = Runner::new(Box::new(PackageExecutors::new(node.journal().clone(), world.engine(), node.dir())));
         let following = Following { node, entry, runner, world: world.clone(), open: None };
         match world.workers() {
             Workers::Threads => {
-                on_engine_thread("reprise-follow", move || following.on_a_thread(to_do, &happenings, &done))?;
+                on_engine_thread("reprise-follow", move || following.on_a_thread(to_do, &happenings, &done, &is_over))?;
             }
             Workers::Tasks { takes } => {
-                tokio::spawn(following.in_a_task(takes, to_do, happenings, done));
+                tokio::spawn(following.in_a_task(takes, to_do, happenings, (done, is_over)));
             }
         }
-        Ok(Self { work, waiting })
+        Ok(Self { work, waiting, ended })
     }
 
     /// False when nobody is there any more.
@@ -74,6 +80,13 @@ impl Follower {
         let bytes = work.bytes();
         self.waiting.fetch_add(bytes, Ordering::Relaxed);
         self.work.send((work, bytes)).is_ok()
+    }
+
+    /// Lets it end without doing what still waits. When the journal is free of it, it says so.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        // Wakes it, if it waits for work.
+        let _ = self.work.send((Work::Nothing, 0));
     }
 
     /// So much waits that further steps are better not taken now.
@@ -86,7 +99,7 @@ impl Work {
     fn bytes(&self) -> usize {
         match self {
             Self::Apply { steps, .. } => steps.iter().map(Step::bytes).sum(),
-            Self::RollBack { .. } => 0,
+            Self::RollBack { .. } | Self::Nothing => 0,
         }
     }
 }
@@ -112,9 +125,19 @@ struct Following {
 }
 
 impl Following {
-    fn on_a_thread(mut self, mut to_do: ToDo, happenings: &mpsc::Sender<Happening>, waiting: &AtomicUsize) {
+    fn on_a_thread(
+        mut self,
+        mut to_do: ToDo,
+        happenings: &mpsc::Sender<Happening>,
+        waiting: &AtomicUsize,
+        ended: &AtomicBool,
+    ) {
         while let Some((work, bytes)) = to_do.blocking_recv() {
-            let told = self.done(work);
+            if ended.load(Ordering::Relaxed) {
+                let _ = happenings.blocking_send(self.let_go());
+                return;
+            }
+            let Some(told) = self.done(work) else { continue };
             waiting.fetch_sub(bytes, Ordering::Relaxed);
             if happenings.blocking_send(told).is_err() {
                 break;
@@ -127,11 +150,15 @@ impl Following {
         takes: Duration,
         mut to_do: ToDo,
         happenings: mpsc::Sender<Happening>,
-        waiting: Arc<AtomicUsize>,
+        (waiting, ended): (Arc<AtomicUsize>, Arc<AtomicBool>),
     ) {
         while let Some((work, bytes)) = to_do.recv().await {
             sleep(takes).await;
-            let told = self.done(work);
+            if ended.load(Ordering::Relaxed) {
+                let _ = happenings.send(self.let_go()).await;
+                return;
+            }
+            let Some(told) = self.done(work) else { continue };
             waiting.fetch_sub(bytes, Ordering::Relaxed);
             if happenings.send(told).await.is_err() {
                 break;
@@ -139,10 +166,17 @@ impl Following {
         }
     }
 
+    /// The journal is somebody else's from now on.
+    fn let_go(&mut self) -> Happening {
+        self.open = None;
+        Happening::Stopped { ledger: self.entry.id, fault: None }
+    }
+
     /// Does a piece of work, and says how that ended.
-    fn done(&mut self, work: Work) -> Happening {
+    fn done(&mut self, work: Work) -> Option<Happening> {
         let ledger = self.entry.id;
-        match work {
+        Some(match work {
+            Work::Nothing => return None,
             Work::Apply { from, first, mut steps } => match self.apply(first, &steps) {
                 Ok(()) => Happening::Followed { ledger },
                 Err(NotTaken::Differs(index)) => {
@@ -154,7 +188,7 @@ impl Following {
                 Ok(()) => Happening::Followed { ledger },
                 Err(error) => Happening::CannotFollow { ledger, fault: error.to_string() },
             },
-        }
+        })
     }
 
     /// In groups: what is kept before a step that differs stays.
@@ -205,7 +239,7 @@ impl Following {
         }
         for step in sealed {
             open.tail.append(step.leaf);
-            open.state_lag.add(step.record_bytes.len());
+            open.state_lag.note(step);
         }
         let tiles = open.tail.take_complete_tiles();
         self.node.journal().commit(open.no, &Group { steps: sealed, tiles: &tiles, attestation: None })?;

@@ -37,6 +37,8 @@ pub(super) enum Happening {
     Submit { ledger: String, proposal: Box<Proposal>, reply: mpsc::Sender<Reply> },
     /// An operator lifts the suspension of a ledger.
     Resume { ledger: String, reply: oneshot::Sender<Result<(), String>> },
+    /// An operator hands in the grant of a ledger, encoded.
+    Take { ledger: String, grant: Vec<u8>, reply: oneshot::Sender<Result<u64, String>> },
     /// Somebody asks.
     Query { query: Query, reply: oneshot::Sender<Value> },
 }

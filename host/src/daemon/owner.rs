@@ -11,9 +11,10 @@ use crate::{
     orderer::{LocalOrderer, Proposal, TimeSource},
     pipeline::{self, Answer, GROUP_STEPS_MAX, IN_FLIGHT_STEPS_MAX, Inline, OpenLedger, PipelineError, Request},
     runner::Runner,
+    succession,
 };
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
-use reprise_receipts::{LedgerId, SigningKey};
+use reprise_receipts::{LedgerId, PublicKey, SigningKey, command::SignedCommand};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -42,27 +43,71 @@ pub(super) struct Owner {
     /// Answers that are durable here, by the size that the log must have elsewhere.
     held: BTreeMap<u64, Vec<Answer>>,
     acknowledged: u64,
+    epoch: u64,
 }
 
+/// Why a ledger cannot be owned here.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotOwned {
+    /// It cannot be opened, or the key is not there.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The journal is in another epoch, and the grant does not lead from there.
+    #[error(
+        "the ledger is in epoch {in_force}, attested by {attester}, and the grant at hand does not lead to epoch {epoch}"
+    )]
+    OtherEpoch {
+        /// What the log says.
+        in_force: u64,
+        /// Who attests it.
+        attester: PublicKey,
+        /// What was granted.
+        epoch: u64,
+    },
+    /// It was taken back over attested receipts: under the same epoch it must not be ordered again.
+    #[error(
+        "attested receipts were taken back, so its owner needs a higher epoch: `reprise ledger grant`, then `reprise federation take`"
+    )]
+    Unfenced,
+}
+
+/// Tag of the command that makes this node the owner: nobody waits for it.
+const GRANT_TAG: u64 = u64::MAX;
+
 impl Owner {
-    /// Opens the ledger and starts its pipeline.
+    /// Opens the ledger and starts its pipeline, under this epoch. If the log is not in that epoch yet, the first input is
+    /// the command that begins it; nothing else is ordered before.
     ///
     /// # Errors
-    /// [`NodeError`]: it cannot be opened, or the key is not there.
+    /// [`NotOwned`].
     pub(super) fn start(
         node: &Arc<Node>,
         entry: &LedgerEntry,
+        (epoch, grant): (u64, Option<&SignedCommand>),
         world: &Arc<dyn World>,
         happenings: mpsc::Sender<Happening>,
-    ) -> Result<Self, NodeError> {
+    ) -> Result<Self, NotOwned> {
+        let attester = Arc::new(world.receipts_key().map_err(NodeError::from)?);
+        let open = node.open_ledger(entry)?;
+        let first = succession::first_input(&open.head, epoch, grant, &attester.public());
+        let other = || {
+            let term = open.head.term();
+            NotOwned::OtherEpoch { in_force: term.epoch, attester: term.attester, epoch }
+        };
+        let first = first.ok_or_else(other)?;
+        let needs_fence = succession::needs_fence(node.journal(), entry, &open.head);
+        if first.is_none() && needs_fence.map_err(|error| node.journal_error(error))? {
+            return Err(NotOwned::Unfenced);
+        }
+        let backlog = first.into_iter().map(|proposal| Request::from(Proposal { tag: GRANT_TAG, ..proposal }));
         let (requests, requests_in) = bounded(IN_FLIGHT_STEPS_MAX);
         let wake = Arc::new(Notify::new());
         let parts = Parts {
             journal: node.journal().clone(),
             ledger: entry.id,
-            open: node.open_ledger(entry)?,
+            open,
             runner: Runner::new(Box::new(PackageExecutors::new(node.journal().clone(), world.engine(), node.dir()))),
-            attester: Arc::new(world.receipts_key()?),
+            attester,
             requests: requests_in,
             happenings,
         };
@@ -73,16 +118,29 @@ impl Owner {
                 None
             }
         };
-        Ok(Self {
+        let mut owner = Self {
             requests: Some(requests),
             wake,
             thread,
-            backlog: VecDeque::new(),
+            backlog: backlog.collect(),
+            epoch,
             next_tag: 0,
             waiting: BTreeMap::new(),
             held: BTreeMap::new(),
             acknowledged: 0,
-        })
+        };
+        owner.feed();
+        Ok(owner)
+    }
+
+    /// The epoch under which it orders.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The pipeline was told to end.
+    pub(super) fn is_closing(&self) -> bool {
+        self.requests.is_none()
     }
 
     /// Takes an event in.
@@ -113,7 +171,14 @@ impl Owner {
     }
 
     /// An answer is durable here. It goes out when it is acknowledged, or at once when it promises nothing.
-    pub(super) fn answered(&mut self, answer: Answer) {
+    ///
+    /// # Errors
+    /// The command that makes this node the owner was not ordered: the refusal.
+    pub(super) fn answered(&mut self, answer: Answer) -> Result<(), String> {
+        if let Answer::Refused { tag: GRANT_TAG, refusal } = &answer {
+            self.close("the ledger does not move here");
+            return Err(format!("its epoch {} does not begin: {refusal}", self.epoch));
+        }
         match &answer {
             Answer::Receipt { seq, .. } if *seq >= self.acknowledged => {
                 self.held.entry(seq + 1).or_default().push(answer);
@@ -121,6 +186,7 @@ impl Owner {
             _ => self.reply(answer),
         }
         self.feed();
+        Ok(())
     }
 
     /// Everything before this size may be answered.
@@ -139,20 +205,19 @@ impl Owner {
 
     /// Ends the pipeline and waits for it. Whoever takes its answers has stopped to do so.
     pub(super) fn stop(&mut self) {
-        self.close();
+        self.close("the node stops before the event was answered: submit it again, it is not done twice");
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 
     /// Lets the pipeline end; what it was given becomes durable. Those who wait are told that the answer is open.
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, why: &str) {
         self.requests = None;
         self.wake.notify_one();
         self.backlog.clear();
         for (given, reply) in std::mem::take(&mut self.waiting).into_values() {
-            let why = "the node stops before the event was answered: submit it again, it is not done twice".to_owned();
-            let _ = reply.try_send(Reply::NotHere { tag: given, why });
+            let _ = reply.try_send(Reply::NotHere { tag: given, why: why.to_owned() });
         }
     }
 

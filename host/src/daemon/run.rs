@@ -247,7 +247,8 @@ fn rosters(node: &Node, config: &NodeConfig, own: &OwnKeys) -> Result<Vec<(Ledge
     }
     let ledgers = node.journal().ledgers().map_err(|error| node.journal_error(error))?;
     for entry in ledgers {
-        let is_ours = entry.genesis.attester == own.receipts.public();
+        let attesters = node.journal().attesters(&entry).map_err(|error| node.journal_error(error))?;
+        let is_ours = attesters.in_force().attester == own.receipts.public();
         if is_ours && rosters.iter().all(|(shared, _)| shared.id != entry.id) {
             let alone = alone(&entry, own);
             rosters.push((entry, alone));
@@ -273,7 +274,7 @@ fn roster(entry: &LedgerEntry, ledger: &LedgerConfig, config: &NodeConfig, own: 
     let owner = members[0];
     if owner.receipts != entry.genesis.attester {
         return Err(format!(
-            "`{}` cannot own it: its receipts are attested by {}, and that node attests with {}",
+            "`{}` cannot have owned it first: its first epoch is attested by {}, and that node attests with {}",
             ledger.owner, entry.genesis.attester, owner.receipts
         ));
     }

@@ -1,12 +1,8 @@
 //! Carrying out what the state machines ask for.
 
-use super::{Driver, Part};
+use super::{Driver, Part, Served};
 use crate::{
-    daemon::{
-        follower::{Follower, Work},
-        owner::Owner,
-        standing::Standings,
-    },
+    daemon::{follower::Work, standing::Standings},
     link::SendError,
 };
 use reprise_federation::{Action, Message, Standing, compare::Content};
@@ -103,40 +99,14 @@ impl Driver {
         });
     }
 
-    fn lead(&mut self, ledger: LedgerId, epoch: u64) {
-        let Some(served) = self.ledgers.get_mut(&ledger) else { return };
-        if epoch != served.entry.genesis.epoch {
-            let why = format!("taking over a ledger under epoch {epoch} is not built yet");
-            return self.broken(ledger, why);
-        }
-        if matches!(served.part, Part::Owner(_)) {
-            return;
-        }
-        match Owner::start(&self.node, &served.entry, &self.world, self.happenings.clone()) {
-            Ok(owner) => served.part = Part::Owner(Box::new(owner)),
-            Err(error) => self.broken(ledger, error.to_string()),
-        }
-    }
-
-    pub(super) fn follow(&mut self, ledger: LedgerId) {
-        match self.ledgers.get_mut(&ledger).map(|served| &mut served.part) {
-            // When everything that it was given is durable, it says so.
-            Some(Part::Owner(owner)) => owner.close(),
-            _ => self.start_following(ledger),
-        }
-    }
-
-    pub(super) fn start_following(&mut self, ledger: LedgerId) {
-        let Some(served) = self.ledgers.get_mut(&ledger) else { return };
-        match Follower::start(self.node.clone(), served.entry.clone(), &self.world, self.happenings.clone()) {
-            Ok(follower) => served.part = Part::Follower(follower),
-            Err(error) => self.broken(ledger, error.to_string()),
-        }
-    }
-
     fn work(&mut self, ledger: LedgerId, work: Work) {
-        let given = match self.ledgers.get(&ledger).map(|served| &served.part) {
-            Some(Part::Follower(follower)) => follower.give(work),
+        let given = match self.ledgers.get_mut(&ledger) {
+            Some(Served { part: Part::Follower(follower), .. }) => follower.give(work),
+            // What the pipeline was given becomes durable first; then it is done.
+            Some(Served { part: Part::Owner(owner), queued, .. }) if owner.is_closing() => {
+                queued.push(work);
+                true
+            }
             _ => false,
         };
         if !given {

@@ -100,9 +100,12 @@ impl Driver {
     fn agreement_with(&self, ledger: LedgerId, name: &str, peer: &PeerView<'_>) -> Value {
         let (ours, theirs) = (self.facts.told_head(ledger, 0), peer.heads.get(&ledger));
         let matched = |lead: &Lead| lead.progress(peer.node).map(|progress| progress.matched);
-        let progress = self.federation.seat(ledger).and_then(|seat| seat.lead.and_then(matched));
+        let seat = self.federation.seat(ledger);
+        let progress = seat.as_ref().and_then(|seat| seat.lead.and_then(matched));
         json!({
             "ledger": name,
+            "epoch": seat.as_ref().map(|seat| seat.standing.promised),
+            "owner": seat.as_ref().map(|seat| self.name(seat.standing.owner)),
             "peer": self.name(peer.node),
             "connected": peer.connected,
             "receipts here": self.size(ledger),
