@@ -26,7 +26,7 @@ fn an_enrolment_is_of_two_keys_that_are_both_there() {
 fn versions_must_meet() {
     let hello = Hello::new(Enrolment::new(&secret(1), &secret(2)));
     assert!(hello.speaks_our_version());
-    assert!(!Hello { version_min: 2, version_max: 9, ..hello.clone() }.speaks_our_version());
+    assert!(!Hello { version_min: 3, version_max: 9, ..hello.clone() }.speaks_our_version());
     assert!(Hello { version_min: 0, version_max: 9, ..hello.clone() }.speaks_our_version());
     let backwards = Message::Hello(Hello { version_min: 2, version_max: 1, ..hello });
     assert!(backwards.validate().is_err());

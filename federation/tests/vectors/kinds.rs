@@ -170,7 +170,7 @@ pub fn answer_subtrees(random: &mut Random) -> Message {
 fn attestation(random: &mut Random) -> Attestation {
     let body = AttestationBody {
         ledger: ledger(random),
-        seq: random.number(),
+        seq: random.below(1 << 48),
         leaf: LeafHash::from_bytes(random.digest()),
         log_root: LogRoot::from_bytes(random.digest()),
         epoch: None,

@@ -320,7 +320,10 @@ impl Driver {
         }
         let owner = self.federation.seat(entry.id).map(|seat| self.name(seat.standing.owner));
         match (self.federation.service(now_ms, entry.id), &served.part) {
-            (Some(Service::Orders), Part::Owner(_)) => Ok(entry.id),
+            (Some(Service::Orders), Part::Owner(owner)) if !owner.is_closing() => Ok(entry.id),
+            (Some(Service::Orders), _) => {
+                Err("the ledger enters another epoch here: submit it again in a moment".to_owned())
+            }
             (Some(Service::Suspended(why)), _) => Err(format!("the ledger is suspended here: {why}")),
             (Some(Service::Stale { .. }), Part::Owner(_)) => {
                 Err("no majority of the members can be reached: nothing is ordered until then".to_owned())

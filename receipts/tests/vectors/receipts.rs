@@ -96,7 +96,7 @@ impl Seeded for AttestationBody {
     fn seeded(random: &mut Random) -> Self {
         Self {
             ledger: LedgerId::from_bytes(random.digest()),
-            seq: random.number(),
+            seq: random.below(1 << 48),
             leaf: LeafHash::from_bytes(random.digest()),
             log_root: LogRoot::from_bytes(random.digest()),
             epoch: None,

@@ -36,7 +36,11 @@ impl Driver {
         let head = self.facts.told_head(ledger, 0);
         let seat = self.federation.seat(ledger);
         let service = self.federation.service(self.now_ms(), ledger);
-        let goes_on = served.fault.is_none() && matches!(service, Some(Service::Orders | Service::Follows));
+        let is_ready = match &served.part {
+            Part::Owner(owner) => !owner.is_closing(),
+            Part::Follower(_) | Part::None => service != Some(Service::Orders),
+        };
+        let goes_on = served.fault.is_none() && is_ready && matches!(service, Some(Service::Orders | Service::Follows));
         json!({
             "name": served.entry.genesis.name,
             "id": ledger.to_string(),
