@@ -1,7 +1,7 @@
 //! `reprise node`, `reprise peers`, `reprise federation`: a node that runs, and commands that reach it.
 
 use super::{
-    args::{FederationCommand, NodeCommand, SubmitOptions},
+    args::{FederationCommand, NodeCommand, ReconcileOptions, SubmitOptions},
     error::{CliError, Exit},
     report::{Printer, say},
     text,
@@ -55,6 +55,23 @@ pub(crate) fn federation(command: &FederationCommand, dir: &Path, print: Printer
             }
         }
     }
+    Ok(Exit::Done)
+}
+
+/// `reprise reconcile`.
+pub(crate) fn reconcile(options: &ReconcileOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+    let wanted = match options.history {
+        true => Wanted::Decisions,
+        false => Wanted::Reconcile { ledger: options.ledger.clone(), act: !options.dry_run },
+    };
+    let mut answer = running(dir)?.ask(&wanted).map_err(gone)?;
+    if let Some(error) = answer["error"].as_str() {
+        return Err(CliError::Refusal(error.to_owned()));
+    }
+    if let (true, Some(ledger), Some(all)) = (options.history, &options.ledger, answer.as_array_mut()) {
+        all.retain(|row| row["ledger"] == ledger.as_str());
+    }
+    rows(answer, print);
     Ok(Exit::Done)
 }
 

@@ -10,6 +10,8 @@ use super::{
     follower::Follower,
     happening::{Happening, Reply},
     owner::Owner,
+    reconcile::Reconciler,
+    rejected::RejectedStore,
     standing::Standings,
 };
 use crate::{
@@ -54,6 +56,10 @@ pub(super) struct Driver {
     /// Where streams are read and written.
     pub(super) network: Handle,
     pub(super) start: Instant,
+    /// What is decided about differences, and by whom.
+    pub(super) reconciler: Reconciler,
+    /// What peers sent and was rejected.
+    pub(super) rejected: RejectedStore,
 }
 
 /// A ledger that is served.
@@ -84,8 +90,15 @@ impl Driver {
     /// # Errors
     /// A file of this node cannot be read, or its journal cannot.
     pub(super) fn join(&mut self, entry: LedgerEntry, roster: Roster) -> io::Result<()> {
-        let standing = self.standings.read(&roster)?;
+        let mut standing = self.standings.read(&roster)?;
         self.facts.add(&entry).map_err(io::Error::other)?;
+        if !self.reconciler.is_own(entry.id)
+            && let Some(why) = self.first_look(&entry)
+            && standing.suspended.is_none()
+        {
+            standing.suspended = Some(why);
+            self.standings.write(&standing)?;
+        }
         let ledger = entry.id;
         self.ledgers
             .insert(ledger, Served { entry, part: Part::None, fault: None, attested: BTreeMap::new(), grown: false });
@@ -125,6 +138,7 @@ impl Driver {
                 }
             }
             self.carry_out();
+            self.reconcile();
         }
         // Whoever still tells something must not wait for ever.
         drop(happenings);
@@ -136,7 +150,7 @@ impl Driver {
     }
 
     /// Milliseconds since the start: what the state machines measure with.
-    fn now_ms(&self) -> u64 {
+    pub(super) fn now_ms(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -157,7 +171,9 @@ impl Driver {
                 }
             }
             Happening::Received { from, transfer, bytes } => {
-                self.federation.received(now_ms, NodeKey(from), transfer, &bytes, &self.facts);
+                if !self.federation.received(now_ms, NodeKey(from), transfer, &bytes, &self.facts) {
+                    self.chunks_came(NodeKey(from), transfer, &bytes);
+                }
             }
             Happening::Gone { number, from } => {
                 if self.is_current(&from, number) {
@@ -179,9 +195,13 @@ impl Driver {
             Happening::Stopped { ledger, fault: None } => self.start_following(ledger),
             Happening::Refused { ledger, from, at, step } => self.refused(now_ms, ledger, from, at, &step),
             Happening::Submit { ledger, proposal, reply } => self.submit(now_ms, &ledger, *proposal, reply),
-            Happening::Resume { ledger, reply } => {
-                let _ = reply.send(self.resume(now_ms, &ledger));
+            Happening::Looked(looked) => self.looked(*looked),
+            Happening::Remains(remains) => self.remains_cut(*remains),
+            Happening::Restored(restored) => self.restored(restored),
+            Happening::Reconcile { ledger, act, reply } => {
+                let _ = reply.send(self.would_decide(ledger.as_deref(), act));
             }
+            Happening::Resume { ledger, reply } => self.order_resume(&ledger, reply),
             Happening::Query { query, reply } => {
                 let _ = reply.send(self.report(query));
             }
@@ -205,6 +225,8 @@ impl Driver {
         match Message::from_frame(frame) {
             // As if it were lost on the way: the owner sends it again when this node is ready.
             Ok(Message::Append(append)) if self.is_busy(append.ledger) => {}
+            // As if it had not answered: nothing that it says about differences is used.
+            Ok(Message::Answer(_)) if self.reconciler.in_quarantine(from) => {}
             Ok(message) => self.federation.handle(now_ms, from, message, &self.facts),
             Err(_) => self.federation.malformed(now_ms, from, frame),
         }
@@ -241,7 +263,7 @@ impl Driver {
     }
 
     /// This node cannot go on with a ledger.
-    fn broken(&mut self, ledger: LedgerId, fault: String) {
+    pub(super) fn broken(&mut self, ledger: LedgerId, fault: String) {
         tracing::error!(%ledger, fault, "the ledger does not advance here");
         self.with(ledger, |served| served.fault = Some(fault));
         self.federation.suspend(ledger, Suspension::Incomparable);
@@ -264,12 +286,11 @@ impl Driver {
     }
 
     /// Lifts a suspension, as an operator's decision. What is still wrong suspends the ledger again.
-    fn resume(&mut self, now_ms: u64, selector: &str) -> Result<(), String> {
-        let entry = self.node.find_ledger(selector).map_err(|error| error.to_string())?;
-        let served = self.ledgers.get_mut(&entry.id).ok_or("this node does not serve the ledger")?;
+    pub(super) fn resume(&mut self, now_ms: u64, ledger: LedgerId) -> Result<(), String> {
+        let served = self.ledgers.get_mut(&ledger).ok_or("this node does not serve the ledger")?;
         served.fault = None;
-        self.refresh(entry.id);
-        self.federation.resume(now_ms, entry.id, &self.facts);
+        self.refresh(ledger);
+        self.federation.resume(now_ms, ledger, &self.facts);
         Ok(())
     }
 
@@ -277,6 +298,9 @@ impl Driver {
     fn orders(&self, now_ms: u64, selector: &str) -> Result<LedgerId, String> {
         let entry = self.node.find_ledger(selector).map_err(|error| error.to_string())?;
         let served = self.ledgers.get(&entry.id).ok_or("this node does not serve the ledger: see its configuration")?;
+        if self.reconciler.is_own(entry.id) {
+            return Err("the node's own ledger takes only what the node itself finds: see `reprise reconcile`".to_owned());
+        }
         if let Some(fault) = &served.fault {
             return Err(format!("the ledger does not advance here: {fault}"));
         }
@@ -312,7 +336,7 @@ impl Driver {
         }
     }
 
-    fn with(&mut self, ledger: LedgerId, work: impl FnOnce(&mut Served)) {
+    pub(super) fn with(&mut self, ledger: LedgerId, work: impl FnOnce(&mut Served)) {
         if let Some(served) = self.ledgers.get_mut(&ledger) {
             work(served);
         }
@@ -322,11 +346,11 @@ impl Driver {
         self.sessions.get(from).is_some_and(|(current, _)| *current == number)
     }
 
-    fn name(&self, node: NodeKey) -> String {
+    pub(super) fn name(&self, node: NodeKey) -> String {
         self.names.get(&node.0).cloned().unwrap_or_else(|| node.0.to_string())
     }
 
-    fn size(&self, ledger: LedgerId) -> u64 {
+    pub(super) fn size(&self, ledger: LedgerId) -> u64 {
         self.facts.head(ledger).map_or(0, |head| head.log.size)
     }
 }

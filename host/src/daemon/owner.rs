@@ -91,6 +91,14 @@ impl Owner {
         self.feed();
     }
 
+    /// Lets what is due by this logical time happen; nobody waits for it.
+    pub(super) fn advance(&mut self, to_ms: u64) {
+        if self.requests.is_some() && self.backlog.is_empty() {
+            self.backlog.push_back(Request::Advance { tag: u64::MAX, to_ms });
+            self.feed();
+        }
+    }
+
     /// Gives the pipeline what it has room for.
     pub(super) fn feed(&mut self) {
         let Some(requests) = &self.requests else { return };

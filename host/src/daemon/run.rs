@@ -7,6 +7,9 @@ use super::{
     facts::Facts,
     happening::Happening,
     network::Network,
+    own,
+    reconcile::Reconciler,
+    rejected::RejectedStore,
     standing::Standings,
 };
 use crate::{
@@ -16,7 +19,7 @@ use crate::{
     node::{Access, Node, NodeError},
 };
 use reprise_federation::{
-    Config, Durability, Federation, List, Member, NodeKey, Quorum, Roster, WindowRule, message::Enrolment,
+    Config, Durability, Federation, List, Member, NodeKey, Quorum, Roster, WindowRule, message::Enrolment, quarantine::Quarantine,
 };
 use reprise_receipts::{PublicKey, SigningKey};
 use std::{collections::BTreeMap, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -74,7 +77,10 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunNodeError {
 pub fn run(dir: &Path, config: &NodeConfig, ready: impl FnOnce(SocketAddr)) -> Result<(), RunNodeError> {
     let node = Arc::new(Node::open(dir, Access::Write)?);
     let own = OwnKeys { node: keys::node(dir)?, receipts: node.attester()? };
-    let rosters = rosters(&node, config, &own)?;
+    let own_ledger = own::ensure(&node, &own.receipts.public())?.map_err(|why| RunNodeError::Ledger { ledger: own::NAME.to_owned(), why })?;
+    let mut rosters = rosters(&node, config, &own)?;
+    // It decides about the others, so it is there first.
+    rosters.sort_by_key(|(entry, _)| entry.id != own_ledger.id);
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(system("threads"))?;
     runtime.block_on(async {
         let link = Arc::new(Link::bind(config.listen, link_config(config, keys::node(dir)?))?);
@@ -82,7 +88,7 @@ pub fn run(dir: &Path, config: &NodeConfig, ready: impl FnOnce(SocketAddr)) -> R
         let (happenings_out, happenings) = mpsc::channel(HAPPENINGS_MAX);
         let (stop, stop_in) = mpsc::channel(1);
         let control = Control::open(dir, happenings_out.clone(), stop.clone()).map_err(system("control socket"))?;
-        let driver = driver(node, own, config, link.clone(), happenings_out.clone())?;
+        let driver = driver(node, (own, own_ledger), config, link.clone(), happenings_out.clone())?;
         let driving = start_driver(driver, rosters, happenings, stop_in).await?;
         let network = Network::new(link.clone(), happenings_out);
         tokio::spawn(network.clone().take_calls());
@@ -113,7 +119,7 @@ fn link_config(config: &NodeConfig, key: SigningKey) -> LinkConfig {
 
 fn driver(
     node: Arc<Node>,
-    own: OwnKeys,
+    (own, own_ledger): (OwnKeys, LedgerEntry),
     config: &NodeConfig,
     link: Arc<Link>,
     happenings: mpsc::Sender<Happening>,
@@ -124,9 +130,15 @@ fn driver(
     let mut names: Names = config.peers.iter().map(|peer| (peer.key, peer.name.clone())).collect();
     names.insert(own.node.public(), config.name.clone());
     let attester = node.attester()?;
+    let rejected = RejectedStore::open(node.dir()).map_err(system("folder `federation`"))?;
+    let decided = Config { decide_elsewhere: true, ..Config::default() };
+    let mut federation = Federation::new(enrolment, own.receipts, decided, u64::from_le_bytes(seed));
+    *federation.quarantine_mut() = Quarantine::after(rejected.last_number());
     Ok(Driver {
         attester,
-        federation: Federation::new(enrolment, own.receipts, Config::default(), u64::from_le_bytes(seed)),
+        federation,
+        reconciler: Reconciler::new(Some(own_ledger)),
+        rejected,
         facts: Facts::new(node.journal().clone()),
         standings: Standings::open(node.dir()).map_err(system("folder `federation`"))?,
         names,
@@ -158,6 +170,9 @@ async fn start_driver(
                 if let Err(error) = driver.join(entry, roster) {
                     return drop(joined.send(Err(error)));
                 }
+            }
+            if let Err(error) = driver.begin_reconciling() {
+                return drop(joined.send(Err(error)));
             }
             let _ = joined.send(Ok(()));
             driver.run(happenings, stop).await;

@@ -1,6 +1,6 @@
 //! Arguments of commands about a running node and its peers.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -30,4 +30,16 @@ pub(crate) enum FederationCommand {
         /// Name, or the first digits of its id
         ledger: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReconcileOptions {
+    /// Only this ledger: name, or the first digits of its id (with --history: its name)
+    pub(crate) ledger: Option<String>,
+    /// Print the differences, what would be decided about each and why, and do nothing
+    #[arg(long, conflicts_with = "history")]
+    pub(crate) dry_run: bool,
+    /// Print what was decided, with the sequence numbers of the receipts on the node's own ledger
+    #[arg(long)]
+    pub(crate) history: bool,
 }
