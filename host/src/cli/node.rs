@@ -25,7 +25,9 @@ const LISTED_MAX: usize = 10;
 
 pub(crate) fn run(command: &NodeCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
     match command {
-        NodeCommand::Run { config } => serve(dir, &read(dir, config.as_ref())?, print),
+        NodeCommand::Run { config, rejoin } => {
+            serve(dir, &NodeConfig { rejoin: *rejoin, ..read(dir, config.as_ref())? }, print)
+        }
         NodeCommand::Check { config } => {
             let config = read(dir, config.as_ref())?;
             say(format_args!("ok: {} peers, {} shared ledgers", config.peers.len(), config.ledgers.len()));

@@ -85,7 +85,8 @@ fn export(dir: &Path, ledger: &str, case: CaseNo, out: &Path, print: Printer) ->
         let name = format!("{}-{}.bin", record.kind.name().replace(' ', "-"), record.seq);
         fs::write(out.join(name), &record.bytes).map_err(error)?;
     }
-    print.record(Record::new().with("case", case).with("records", records.len()).with("out", out.display().to_string()));
+    print
+        .record(Record::new().with("case", case).with("records", records.len()).with("out", out.display().to_string()));
     Ok(Exit::Done)
 }
 
@@ -152,7 +153,8 @@ fn drop_rejected(dir: &Path, number: u64, dry_run: bool, print: Printer) -> Resu
 
 fn find_rejected(dir: &Path, number: u64) -> Result<(RejectedRecord, Vec<u8>), CliError> {
     let found = rejected::read(dir, number).map_err(rejected_error(dir))?;
-    found.ok_or_else(|| CliError::Refusal(format!("there is no object {number}: see `reprise quarantine list --peers`")))
+    found
+        .ok_or_else(|| CliError::Refusal(format!("there is no object {number}: see `reprise quarantine list --peers`")))
 }
 
 fn row(record: RejectedRecord) -> Record {

@@ -72,6 +72,8 @@ pub(super) struct Served {
     pub(super) attested: BTreeMap<PublicKey, u64>,
     /// Its log has grown, and the state machines do not know yet.
     pub(super) grown: bool,
+    /// An attestation over receipts that are not here yet.
+    pub(super) early: Option<Vec<u8>>,
 }
 
 /// What this node runs for a ledger.
@@ -100,8 +102,10 @@ impl Driver {
             self.standings.write(&standing)?;
         }
         let ledger = entry.id;
-        self.ledgers
-            .insert(ledger, Served { entry, part: Part::None, fault: None, attested: BTreeMap::new(), grown: false });
+        self.ledgers.insert(
+            ledger,
+            Served { entry, part: Part::None, fault: None, attested: BTreeMap::new(), grown: false, early: None },
+        );
         let now_ms = self.now_ms();
         if !self.federation.join(now_ms, roster, standing, &self.facts) {
             return Err(io::Error::other(format!(
@@ -299,7 +303,9 @@ impl Driver {
         let entry = self.node.find_ledger(selector).map_err(|error| error.to_string())?;
         let served = self.ledgers.get(&entry.id).ok_or("this node does not serve the ledger: see its configuration")?;
         if self.reconciler.is_own(entry.id) {
-            return Err("the node's own ledger takes only what the node itself finds: see `reprise reconcile`".to_owned());
+            return Err(
+                "the node's own ledger takes only what the node itself finds: see `reprise reconcile`".to_owned()
+            );
         }
         if let Some(fault) = &served.fault {
             return Err(format!("the ledger does not advance here: {fault}"));
@@ -327,6 +333,10 @@ impl Driver {
             self.refresh(ledger);
             let now_ms = self.now_ms();
             self.federation.advanced(now_ms, ledger, &self.facts);
+            let early = self.ledgers.get_mut(&ledger).and_then(|served| served.early.take());
+            if let Some(Err(error)) = early.map(|bytes| self.keep_attestation(&bytes)) {
+                tracing::error!(%error, "an attestation cannot be kept");
+            }
         }
     }
 

@@ -103,8 +103,15 @@ impl Facts {
 impl Local {
     fn read(no: LedgerNo, reader: LedgerReader) -> Result<Self, JournalError> {
         let empty = StateTrie::new().root();
-        let mut local =
-            Self { no, reader, tail: LogTail::new(), edges: BTreeMap::new(), epochs: Vec::new(), state_root: empty, found: None };
+        let mut local = Self {
+            no,
+            reader,
+            tail: LogTail::new(),
+            edges: BTreeMap::new(),
+            epochs: Vec::new(),
+            state_root: empty,
+            found: None,
+        };
         let size = local.reader.size()?;
         // Where the journal begins later, the log before is known by its edge alone.
         let begins = local.reader.base().map_or(0, |base| base.size);

@@ -19,7 +19,8 @@ use crate::{
     node::{Access, Node, NodeError},
 };
 use reprise_federation::{
-    Config, Durability, Federation, List, Member, NodeKey, Quorum, Roster, WindowRule, message::Enrolment, quarantine::Quarantine,
+    Config, Durability, Federation, List, Member, NodeKey, Quorum, Roster, WindowRule, message::Enrolment,
+    quarantine::Quarantine,
 };
 use reprise_receipts::{PublicKey, SigningKey};
 use std::{collections::BTreeMap, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -77,7 +78,8 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunNodeError {
 pub fn run(dir: &Path, config: &NodeConfig, ready: impl FnOnce(SocketAddr)) -> Result<(), RunNodeError> {
     let node = Arc::new(Node::open(dir, Access::Write)?);
     let own = OwnKeys { node: keys::node(dir)?, receipts: node.attester()? };
-    let own_ledger = own::ensure(&node, &own.receipts.public())?.map_err(|why| RunNodeError::Ledger { ledger: own::NAME.to_owned(), why })?;
+    let own_ledger = own::ensure(&node, &own.receipts.public())?
+        .map_err(|why| RunNodeError::Ledger { ledger: own::NAME.to_owned(), why })?;
     let mut rosters = rosters(&node, config, &own)?;
     // It decides about the others, so it is there first.
     rosters.sort_by_key(|(entry, _)| entry.id != own_ledger.id);
@@ -89,6 +91,10 @@ pub fn run(dir: &Path, config: &NodeConfig, ready: impl FnOnce(SocketAddr)) -> R
         let (stop, stop_in) = mpsc::channel(1);
         let control = Control::open(dir, happenings_out.clone(), stop.clone()).map_err(system("control socket"))?;
         let driver = driver(node, (own, own_ledger), config, link.clone(), happenings_out.clone())?;
+        if config.rejoin {
+            let rejoined = rosters.iter().try_for_each(|(_, roster)| driver.standings.rejoin(roster));
+            rejoined.map_err(system("folder `federation`"))?;
+        }
         let driving = start_driver(driver, rosters, happenings, stop_in).await?;
         let network = Network::new(link.clone(), happenings_out);
         tokio::spawn(network.clone().take_calls());

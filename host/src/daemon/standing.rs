@@ -39,6 +39,13 @@ impl Standings {
         if same { Ok(standing) } else { Err(io::Error::other(format!("{}: of another ledger", path.display()))) }
     }
 
+    /// For a node that has lost its disk: of a ledger that nothing is kept of, what is written down is that the memory is
+    /// lost. Until it has all that the owner has, it neither promises nor counts nor signs.
+    pub(super) fn rejoin(&self, roster: &Roster) -> io::Result<()> {
+        let kept = self.path(roster.ledger).exists() || roster.members.len() == 1;
+        if kept { Ok(()) } else { self.write(&Standing { rejoining: true, ..Standing::new(roster) }) }
+    }
+
     /// Makes it durable.
     pub(super) fn write(&self, standing: &Standing) -> io::Result<()> {
         let path = self.path(standing.ledger);

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod bench;
 mod cluster;
+mod reconcile;
 
 use bench::{events, fixture};
 use cluster::Cluster;

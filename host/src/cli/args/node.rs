@@ -10,6 +10,10 @@ pub(crate) enum NodeCommand {
         /// The configuration, TOML; `node.toml` in the node's directory when absent
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// This node has lost its disk: of ledgers that nothing is kept of it neither promises nor signs anything before
+        /// it has all that their owners have
+        #[arg(long)]
+        rejoin: bool,
     },
     /// Read a configuration and say what is wrong with it
     Check {

@@ -267,7 +267,8 @@ impl Driver {
     /// Closes orders whose end can be seen.
     pub(super) fn watch_orders(&mut self) {
         let now_ms = self.now_ms();
-        let ended = self.reconciler.orders.iter().filter_map(|(key, open)| Some((key.clone(), self.end_of(open, now_ms)?)));
+        let ended =
+            self.reconciler.orders.iter().filter_map(|(key, open)| Some((key.clone(), self.end_of(open, now_ms)?)));
         let ended: Vec<(String, EffectStatus)> = ended.collect();
         for (key, status) in ended {
             self.close(&key, status);

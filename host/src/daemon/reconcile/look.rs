@@ -8,9 +8,9 @@
 use crate::{
     daemon::{driver::Driver, happening::Happening},
     journal::{Journal, JournalError, LedgerEntry, LedgerReader},
-    recovery::{self, NoWatch, Way, checkpoint_restore},
     node::EngineChoice,
     orderer::clock_ms,
+    recovery::{self, NoWatch, Way, checkpoint_restore},
 };
 use reprise_abi::decode_canonical;
 use reprise_federation::Suspension;
@@ -149,7 +149,8 @@ fn first_wrong(reader: &LedgerReader, size: u64, what: String) -> Result<Wrong, 
     let wrong: Vec<(&Vec<u8>, u64)> = left.iter().filter(differs).map(|(key, (seq, _))| (key, *seq)).collect();
     let first = wrong.iter().map(|(_, seq)| *seq).min();
     let hex = |key: &[u8]| key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let keys: Vec<String> = wrong.iter().take(KEYS_MAX).map(|(key, seq)| format!("{} of step {seq}", hex(key))).collect();
+    let keys: Vec<String> =
+        wrong.iter().take(KEYS_MAX).map(|(key, seq)| format!("{} of step {seq}", hex(key))).collect();
     let what = if keys.is_empty() { what } else { format!("{what}; keys: {}", keys.join(", ")) };
     Ok(Wrong { first, what })
 }
@@ -180,7 +181,8 @@ impl Driver {
         let due = self.ledgers.keys().copied().find_map(|ledger| {
             let standing = self.federation.seat(ledger)?.standing;
             let last = self.reconciler.looks.ledgers.get(&ledger).copied().unwrap_or_default();
-            let due = standing.suspended.is_none() && standing.signed.size != last.signed && now_ms >= last.rest_until_ms;
+            let due =
+                standing.suspended.is_none() && standing.signed.size != last.signed && now_ms >= last.rest_until_ms;
             (due && !self.reconciler.is_own(ledger)).then_some((ledger, standing.signed.size))
         });
         if let Some((ledger, signed)) = due {

@@ -5,7 +5,10 @@
 //! has attested or a quorum has signed; its state root that of the receipt at its end; every chunk has the address that
 //! was asked for. A peer that gives something else counts as struck, and the next one is asked.
 
-use super::{carry::{done, failed}, look::remains};
+use super::{
+    carry::{done, failed},
+    look::remains,
+};
 use crate::{
     daemon::{driver::Driver, happening::Happening},
     journal::{JournalError, LedgerEntry},
@@ -29,6 +32,9 @@ use reprise_receipts::{
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 
+/// How long an attempt waits for a member to be there: after a start connections take a moment.
+const LONELY_MS: u64 = 10_000;
+
 /// Chunks by their addresses.
 type Chunks = BTreeMap<ChunkId, Vec<u8>>;
 
@@ -36,6 +42,10 @@ type Chunks = BTreeMap<ChunkId, Vec<u8>>;
 pub(super) struct Repair {
     /// The order.
     key: String,
+    /// Which attempt it is: each begins with another peer.
+    attempt: u32,
+    /// Until when it waits for a member to be there, on the node's clock.
+    until_ms: u64,
     /// Peers that were not asked yet; the first is asked now.
     peers: VecDeque<NodeKey>,
     stage: Stage,
@@ -45,6 +55,8 @@ pub(super) struct Repair {
 }
 
 enum Stage {
+    /// No member that can be asked was there so far.
+    Lonely,
     /// The peer is to be asked for its record.
     Ask,
     /// It was asked, under this number.
@@ -81,22 +93,27 @@ pub(in crate::daemon) struct Remains {
 }
 
 impl Driver {
-    /// Begins a repair: every attempt with another peer first.
+    /// Begins a repair.
     pub(super) fn begin_repair(&mut self, key: &str, ledger: LedgerId, attempt: u32) {
+        self.beside(key);
+        let until_ms = self.now_ms().saturating_add(LONELY_MS);
+        let (key, peers, stage) = (key.to_owned(), VecDeque::new(), Stage::Lonely);
+        let repair = Repair { key, attempt, until_ms, peers, stage, fetched: 0, bytes: 0 };
+        self.reconciler.repairs.insert(ledger, repair);
+        self.go_on_with_repairs();
+    }
+
+    /// Members that can be asked, in the order of this attempt.
+    fn members_to_ask(&self, ledger: LedgerId, attempt: u32) -> VecDeque<NodeKey> {
         let own = NodeKey(self.link.key());
-        let connected: Vec<NodeKey> = self.federation.peers().filter(|peer| peer.connected).map(|peer| peer.node).collect();
+        let connected = self.federation.peers().filter(|peer| peer.connected).map(|peer| peer.node);
+        let connected: Vec<NodeKey> = connected.collect();
         let members = self.federation.seat(ledger).map(|seat| seat.roster.members.iter().map(|member| member.node));
         let usable = |node: &NodeKey| *node != own && connected.contains(node) && !self.reconciler.in_quarantine(*node);
         let mut peers: VecDeque<NodeKey> = members.into_iter().flatten().filter(usable).collect();
-        if peers.is_empty() {
-            return self.close(key, failed("no member is connected"));
-        }
-        let first = attempt.saturating_sub(1) as usize % peers.len();
+        let first = (attempt.saturating_sub(1) as usize).checked_rem(peers.len()).unwrap_or(0);
         peers.rotate_left(first);
-        self.beside(key);
-        let repair = Repair { key: key.to_owned(), peers, stage: Stage::Ask, fetched: 0, bytes: 0 };
-        self.reconciler.repairs.insert(ledger, repair);
-        self.go_on_with_repairs();
+        peers
     }
 
     /// Asks what is to be asked next.
@@ -115,6 +132,13 @@ impl Driver {
     /// False: there is nobody left to ask.
     fn go_on_with(&mut self, ledger: LedgerId, repair: &mut Repair) -> bool {
         let now_ms = self.now_ms();
+        if let Stage::Lonely = repair.stage {
+            repair.peers = self.members_to_ask(ledger, repair.attempt);
+            if repair.peers.is_empty() {
+                return now_ms < repair.until_ms;
+            }
+            repair.stage = Stage::Ask;
+        }
         let Some(peer) = repair.peers.front().copied() else { return false };
         match &mut repair.stage {
             Stage::Ask => match self.federation.ask_peer(now_ms, peer, Question::Snapshot { ledger }) {
@@ -252,7 +276,11 @@ impl Driver {
     }
 }
 
-fn make(node: &crate::node::Node, entry: &LedgerEntry, fetching: &Fetching) -> Result<(), crate::recovery::RecoveryError> {
+fn make(
+    node: &crate::node::Node,
+    entry: &LedgerEntry,
+    fetching: &Fetching,
+) -> Result<(), crate::recovery::RecoveryError> {
     let site = node.site(entry, EngineChoice::default());
     checkpoint_restore::from_chunks(&site, &fetching.claim, |id| Ok(fetching.chunks.get(&id).cloned()))
 }

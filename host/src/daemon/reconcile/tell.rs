@@ -90,12 +90,7 @@ impl Driver {
     }
 
     /// A difference was found, and is to be decided about.
-    pub(in crate::daemon) fn to_decide(
-        &mut self,
-        finding: Finding,
-        (protected, leads): (u64, bool),
-        proposed: Remedy,
-    ) {
+    pub(in crate::daemon) fn to_decide(&mut self, finding: Finding, (protected, leads): (u64, bool), proposed: Remedy) {
         self.reconciler.told.found.take_if(|found| *found == finding);
         let ledger = finding.ledger;
         self.watch_orders();
@@ -164,9 +159,8 @@ impl Driver {
 
     /// Tells of suspensions that ended without an order of the policy's.
     pub(super) fn tell_lifted(&mut self) {
-        let lifted = |ledger: &LedgerId| {
-            self.federation.seat(*ledger).is_none_or(|seat| seat.standing.suspended.is_none())
-        };
+        let lifted =
+            |ledger: &LedgerId| self.federation.seat(*ledger).is_none_or(|seat| seat.standing.suspended.is_none());
         let lifted: Vec<LedgerId> = self.reconciler.told.suspended.keys().copied().filter(lifted).collect();
         for ledger in lifted {
             self.reconciler.told.suspended.remove(&ledger);
