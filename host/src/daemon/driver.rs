@@ -183,6 +183,7 @@ impl Driver {
                 if self.is_current(&from, number) {
                     self.sessions.remove(&from);
                     self.federation.disconnected(NodeKey(from));
+                    self.asked_in_vain(NodeKey(from));
                 }
             }
             Happening::Answered { ledger, answer } => self.with(ledger, |served| {
@@ -217,6 +218,7 @@ impl Driver {
         if let Some((_, old)) = self.sessions.insert(key, (number, session)) {
             old.close(Code::Replaced);
             self.federation.disconnected(NodeKey(key));
+            self.asked_in_vain(NodeKey(key));
         }
         // What was sent over an earlier connection may not have come.
         for served in self.ledgers.values_mut() {

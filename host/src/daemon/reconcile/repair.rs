@@ -164,6 +164,17 @@ impl Driver {
         !repair.peers.is_empty()
     }
 
+    /// The connection to a peer is another one, or gone, and with it what it was asked: it is asked again.
+    pub(in crate::daemon) fn asked_in_vain(&mut self, peer: NodeKey) {
+        for repair in self.reconciler.repairs.values_mut().filter(|repair| repair.peers.front() == Some(&peer)) {
+            match &mut repair.stage {
+                Stage::Record { .. } => repair.stage = Stage::Ask,
+                Stage::Chunks(fetching) => fetching.asked = None,
+                Stage::Lonely | Stage::Ask | Stage::Remains { .. } | Stage::Making => {}
+            }
+        }
+    }
+
     /// The answer to a question of this node's own.
     pub(in crate::daemon) fn answered(&mut self, from: NodeKey, request: u32, reply: Option<Reply>) {
         let waits = |repair: &Repair| match &repair.stage {
