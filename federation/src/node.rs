@@ -28,6 +28,7 @@ mod seat;
 
 pub use self::{
     action::{Action, Config, Finding},
+    evidence::convicts,
     peer::PeerView,
     seat::{SeatView, Service},
 };

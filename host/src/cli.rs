@@ -90,6 +90,7 @@ fn run(arguments: &Arguments) -> Result<Exit, CliError> {
         Command::Peer(command) => peer::run(command, dir, print),
         Command::Node(command) => node::run(command, dir, print),
         Command::Peers => node::peers(dir, print),
+        Command::Reconcile(options) => node::reconcile(options, dir, print),
         Command::Federation(command) => node::federation(command, dir, print),
         Command::Status => match node::client(dir)? {
             Some(running) => node::status(running, print),

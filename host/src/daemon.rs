@@ -9,6 +9,8 @@
 //! | `facts` | what those ask of the journal |
 //! | `owner` | the pipeline of a ledger that this node owns, and answers that wait for a quorum |
 //! | `follower` | does the steps of an owner again |
+//! | [`own`], `reconcile` | the node's own ledger, whose policy decides about differences, and carrying that out |
+//! | [`rejected`] | what peers sent and was rejected, in files |
 //! | `standing` | what this node has promised and signed, in files |
 //! | [`world`] | what a node takes from outside: keys, time, randomness, files, threads |
 //! | [`control`], [`client`] | the socket in the node's directory by which commands reach a running node |
@@ -24,7 +26,10 @@ mod facts;
 mod follower;
 mod happening;
 mod network;
+pub mod own;
 mod owner;
+mod reconcile;
+pub mod rejected;
 mod run;
 mod standing;
 pub mod world;

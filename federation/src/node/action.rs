@@ -134,6 +134,10 @@ pub enum Action {
     Decide {
         /// The difference.
         finding: Finding,
+        /// So many receipts are committed, signed or final here.
+        protected: u64,
+        /// The peer's word is enough to take something back: see [`suggest`](crate::plan::suggest).
+        leads: bool,
         /// What would be done about it.
         proposed: Remedy,
     },

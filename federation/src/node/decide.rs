@@ -40,10 +40,11 @@ impl Federation {
     ) -> Next {
         let (ledger, peer) = (seat.roster.ledger, pursuit.peer());
         self.found(ledger, peer, divergence);
-        let proposed = suggest(divergence, seat.standing.protected(), pursuit.leads());
+        let (protected, leads) = (seat.standing.protected(), pursuit.leads());
+        let proposed = suggest(divergence, protected, leads);
         if self.config.decide_elsewhere && proposed != Remedy::Nothing {
             let finding = Finding { ledger, peer, divergence };
-            self.outbox.push_back(Action::Decide { finding, proposed });
+            self.outbox.push_back(Action::Decide { finding, protected, leads, proposed });
             pursuit.wait_for_decision();
             return Next::Wait;
         }

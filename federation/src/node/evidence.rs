@@ -41,7 +41,8 @@ impl Federation {
 
 /// The member's key that the evidence convicts, and the first place that it is about. Execution faults are not taken here:
 /// they take replay.
-pub(super) fn convicts(evidence: &Evidence, roster: &Roster) -> Option<(PublicKey, u64)> {
+#[must_use]
+pub fn convicts(evidence: &Evidence, roster: &Roster) -> Option<(PublicKey, u64)> {
     let holds = |key: &PublicKey| match evidence {
         Evidence::Equivocation(equivocation) => equivocation.verify(key).is_ok(),
         Evidence::Fork(fork) => fork.verify(key).is_ok(),

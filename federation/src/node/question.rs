@@ -126,6 +126,11 @@ impl Federation {
         }
     }
 
+    /// Asks every peer whether anything is different at the next tick, without waiting until it is time.
+    pub fn compare_now(&mut self) {
+        self.peers.values_mut().for_each(|peer| peer.compare_at_ms = 0);
+    }
+
     /// Asks every peer whether anything is different, now and then.
     pub(super) fn compare_with_peers(&mut self, now_ms: u64, facts: &dyn Ledgers) {
         let due = |peer: &super::Peer| peer.is_there() && now_ms >= peer.compare_at_ms;

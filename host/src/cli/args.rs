@@ -9,9 +9,9 @@ mod portable;
 mod trial;
 
 pub(crate) use again::{ReplayOptions, VerifyOptions};
-pub(crate) use history::{CheckpointCommand, DoctorOptions, QuarantineCommand, RecoverCommand, SetOptions};
+pub(crate) use history::{CheckpointCommand, DoctorOptions, QuarantineCommand, RecoverCommand, SetOptions, Which};
 pub(crate) use log::{ArchiveCommand, ArchiveOptions, CheckProofOptions, LogCommand};
-pub(crate) use node::{FederationCommand, GrantOptions, NodeCommand};
+pub(crate) use node::{FederationCommand, GrantOptions, NodeCommand, ReconcileOptions};
 pub(crate) use peer::PeerCommand;
 pub(crate) use portable::{
     BundleCommand, EvidenceCommand, ExportOptions, KindArg, MakeCommand, PairOptions, TrustArgs,
@@ -73,7 +73,7 @@ pub(crate) enum Command {
     Recover(RecoverCommand),
     /// Look at every record, and repair what other material proves
     Doctor(DoctorOptions),
-    /// What was cut off or replaced, kept for forensics
+    /// What was cut off or replaced, or sent by peers and rejected: kept for forensics
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
     /// Portable files: ranges and checkpoints that others verify and import
@@ -99,6 +99,8 @@ pub(crate) enum Command {
     /// What a running node and its peers agree on
     #[command(subcommand)]
     Federation(FederationCommand),
+    /// Compare with the peers of a running node now, and let what is different be decided about
+    Reconcile(ReconcileOptions),
     /// What this node holds and whether it can go on
     Status,
     /// Scripted worlds: play them on the real engine and ledger

@@ -1,7 +1,7 @@
 //! `reprise node`, `reprise peers`, `reprise federation`: a node that runs, and commands that reach it.
 
 use super::{
-    args::{FederationCommand, NodeCommand, SubmitOptions},
+    args::{FederationCommand, NodeCommand, ReconcileOptions, SubmitOptions},
     error::{CliError, Exit},
     grant,
     report::{Printer, say},
@@ -26,7 +26,9 @@ const LISTED_MAX: usize = 10;
 
 pub(crate) fn run(command: &NodeCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
     match command {
-        NodeCommand::Run { config } => serve(dir, &read(dir, config.as_ref())?, print),
+        NodeCommand::Run { config, rejoin } => {
+            serve(dir, &NodeConfig { rejoin: *rejoin, ..read(dir, config.as_ref())? }, print)
+        }
         NodeCommand::Check { config } => {
             let config = read(dir, config.as_ref())?;
             say(format_args!("ok: {} peers, {} shared ledgers", config.peers.len(), config.ledgers.len()));
@@ -57,6 +59,23 @@ pub(crate) fn federation(command: &FederationCommand, dir: &Path, print: Printer
             }
         }
     }
+    Ok(Exit::Done)
+}
+
+/// `reprise reconcile`.
+pub(crate) fn reconcile(options: &ReconcileOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+    let wanted = match options.history {
+        true => Wanted::Decisions,
+        false => Wanted::Reconcile { ledger: options.ledger.clone(), act: !options.dry_run },
+    };
+    let mut answer = running(dir)?.ask(&wanted).map_err(gone)?;
+    if let Some(error) = answer["error"].as_str() {
+        return Err(CliError::Refusal(error.to_owned()));
+    }
+    if let (true, Some(ledger), Some(all)) = (options.history, &options.ledger, answer.as_array_mut()) {
+        all.retain(|row| row["ledger"] == ledger.as_str());
+    }
+    rows(answer, print);
     Ok(Exit::Done)
 }
 

@@ -79,6 +79,8 @@ pub struct NodeConfig {
     pub peers: Vec<PeerConfig>,
     /// The ledgers that it shares.
     pub ledgers: Vec<LedgerConfig>,
+    /// It has lost what it had promised and signed: not from the file, but of this start (`reprise node run --rejoin`).
+    pub rejoin: bool,
 }
 
 /// A node that this one knows.
@@ -252,7 +254,7 @@ impl File {
         }
         let ledgers =
             self.ledger.into_iter().map(|ledger| ledger.into_inner().check(&names)).collect::<Result<_, _>>()?;
-        Ok(NodeConfig { name: self.name.into_inner(), listen: self.listen, peers, ledgers })
+        Ok(NodeConfig { name: self.name.into_inner(), listen: self.listen, peers, ledgers, rejoin: false })
     }
 }
 

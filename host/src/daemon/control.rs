@@ -1,7 +1,9 @@
 //! The socket by which commands reach a running node: `control.sock` in its directory, mode 0600, JSON lines.
 //!
-//! The first line says what is wanted: `{"do":"status"}`, `peers`, `federation`, `stop`, `{"do":"resume","ledger":"..."}`,
-//! `{"do":"take","ledger":"...","grant":"..."}`, or `{"do":"submit","ledger":"..."}`. All but the last are answered with one line. After `submit` come events, one a
+//! The first line says what is wanted: `{"do":"status"}`, `peers`, `federation`, `decisions`, `stop`,
+//! `{"do":"resume","ledger":"..."}`, `{"do":"take","ledger":"...","grant":"..."}`,
+//! `{"do":"reconcile","ledger":null,"act":false}`, or `{"do":"submit","ledger":"..."}`. All but the last are answered with
+//! one line. After `submit` come events, one a
 //! line, as in a file; each is answered with one line as soon as its answer holds, not always in their order. A line
 //! `{"end":true}` comes when all are answered.
 
@@ -40,6 +42,15 @@ pub enum Wanted {
     Peers,
     /// Who agrees with whom.
     Federation,
+    /// What was decided on the node's own ledger.
+    Decisions,
+    /// What would be decided about the differences there are.
+    Reconcile {
+        /// Only of this ledger: its name, or the first digits of its id.
+        ledger: Option<String>,
+        /// Look for differences now, and let them be decided about.
+        act: bool,
+    },
     /// Stop.
     Stop,
     /// Lift the suspension of a ledger.
@@ -126,6 +137,8 @@ pub(super) async fn command(
         Ok(Wanted::Status) => answer(&mut to, &ask(happenings, Query::Status).await).await,
         Ok(Wanted::Peers) => answer(&mut to, &ask(happenings, Query::Peers).await).await,
         Ok(Wanted::Federation) => answer(&mut to, &ask(happenings, Query::Federation).await).await,
+        Ok(Wanted::Decisions) => answer(&mut to, &ask(happenings, Query::Decisions).await).await,
+        Ok(Wanted::Reconcile { ledger, act }) => answer(&mut to, &reconcile(happenings, ledger, act).await).await,
         Ok(Wanted::Stop) => {
             let _ = stop.try_send(());
             answer(&mut to, &json!({ "stops": true })).await
@@ -144,6 +157,16 @@ async fn ask(happenings: &mpsc::Sender<Happening>, query: Query) -> Value {
         return stops();
     }
     answer.await.unwrap_or_else(|_| stops())
+}
+
+async fn reconcile(happenings: &mpsc::Sender<Happening>, ledger: Option<String>, act: bool) -> Value {
+    let (reply, answer) = oneshot::channel();
+    let _ = happenings.send(Happening::Reconcile { ledger, act, reply }).await;
+    match answer.await {
+        Ok(Ok(rows)) => rows,
+        Ok(Err(why)) => json!({ "error": why }),
+        Err(_) => json!({ "error": "the node stops" }),
+    }
 }
 
 async fn resume(happenings: &mpsc::Sender<Happening>, ledger: String) -> Value {

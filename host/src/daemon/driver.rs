@@ -11,6 +11,8 @@ use super::{
     follower::{Follower, Work},
     happening::{Happening, Reply},
     owner::Owner,
+    reconcile::Reconciler,
+    rejected::RejectedStore,
     standing::Standings,
     world::World,
 };
@@ -58,6 +60,10 @@ pub(super) struct Driver {
     pub(super) world: Arc<dyn World>,
     /// When it was started.
     pub(super) start_ms: u64,
+    /// What is decided about differences, and by whom.
+    pub(super) reconciler: Reconciler,
+    /// What peers sent and was rejected; none where nothing is kept.
+    pub(super) rejected: Option<RejectedStore>,
 }
 
 /// A ledger that is served.
@@ -74,6 +80,8 @@ pub(super) struct Served {
     pub(super) queued: Vec<Work>,
     /// What this node has promised or signed for it last is not durable.
     pub(super) unkept: bool,
+    /// An attestation over receipts that are not here yet.
+    pub(super) early: Option<Vec<u8>>,
 }
 
 /// What this node runs for a ledger.
@@ -100,6 +108,13 @@ impl Driver {
             standing.catch_up(&grant);
         }
         self.facts.add(&entry).map_err(io::Error::other)?;
+        if !self.reconciler.is_own(entry.id)
+            && let Some(why) = self.first_look(&entry)
+            && standing.suspended.is_none()
+        {
+            standing.suspended = Some(why);
+            Standings(&*self.world).write(&standing)?;
+        }
         let ledger = entry.id;
         self.ledgers.insert(
             ledger,
@@ -111,6 +126,7 @@ impl Driver {
                 grown: false,
                 queued: Vec::new(),
                 unkept: false,
+                early: None,
             },
         );
         let now_ms = self.now_ms();
@@ -149,6 +165,7 @@ impl Driver {
                 }
             }
             self.carry_out();
+            self.reconcile();
         }
         // Whoever still tells something must not wait for ever.
         drop(happenings);
@@ -160,7 +177,7 @@ impl Driver {
     }
 
     /// What the state machines measure with.
-    fn now_ms(&self) -> u64 {
+    pub(super) fn now_ms(&self) -> u64 {
         self.world.now_ms()
     }
 
@@ -181,12 +198,15 @@ impl Driver {
                 }
             }
             Happening::Received { from, transfer, bytes } => {
-                self.federation.received(now_ms, NodeKey(from), transfer, &bytes, &self.facts);
+                if !self.federation.received(now_ms, NodeKey(from), transfer, &bytes, &self.facts) {
+                    self.chunks_came(NodeKey(from), transfer, &bytes);
+                }
             }
             Happening::Gone { number, from } => {
                 if self.is_current(&from, number) {
                     self.sessions.remove(&from);
                     self.federation.disconnected(NodeKey(from));
+                    self.asked_in_vain(NodeKey(from));
                 }
             }
             Happening::Answered { ledger, answer } => {
@@ -211,12 +231,16 @@ impl Driver {
             Happening::Stopped { ledger, fault: None } => self.next_part(ledger),
             Happening::Refused { ledger, from, at, step } => self.refused(now_ms, ledger, from, at, &step),
             Happening::Submit { ledger, proposal, reply } => self.submit(now_ms, &ledger, *proposal, reply),
-            Happening::Resume { ledger, reply } => {
-                let _ = reply.send(self.resume(now_ms, &ledger));
+            Happening::Looked(looked) => self.looked(*looked),
+            Happening::Remains(remains) => self.remains_cut(*remains),
+            Happening::Restored(restored) => self.restored(restored),
+            Happening::Reconcile { ledger, act, reply } => {
+                let _ = reply.send(self.would_decide(ledger.as_deref(), act));
             }
             Happening::Take { ledger, grant, reply } => {
                 let _ = reply.send(self.take_grant(now_ms, &ledger, &grant));
             }
+            Happening::Resume { ledger, reply } => self.order_resume(&ledger, reply),
             Happening::Query { query, reply } => {
                 let _ = reply.send(self.report(query));
             }
@@ -228,6 +252,7 @@ impl Driver {
         if let Some((_, old)) = self.sessions.insert(key, (number, session)) {
             old.close(Code::Replaced);
             self.federation.disconnected(NodeKey(key));
+            self.asked_in_vain(NodeKey(key));
         }
         // What was sent over an earlier connection may not have come.
         for served in self.ledgers.values_mut() {
@@ -240,6 +265,8 @@ impl Driver {
         match Message::from_frame(frame) {
             // As if it were lost on the way: the owner sends it again when this node is ready.
             Ok(Message::Append(append)) if self.is_busy(append.ledger) => {}
+            // As if it had not answered: nothing that it says about differences is used.
+            Ok(Message::Answer(_)) if self.reconciler.in_quarantine(from) => {}
             Ok(message) => self.federation.handle(now_ms, from, message, &self.facts),
             Err(_) => self.federation.malformed(now_ms, from, frame),
         }
@@ -279,7 +306,7 @@ impl Driver {
     }
 
     /// This node cannot go on with a ledger.
-    fn broken(&mut self, ledger: LedgerId, fault: String) {
+    pub(super) fn broken(&mut self, ledger: LedgerId, fault: String) {
         tracing::error!(%ledger, fault, "the ledger does not advance here");
         self.with(ledger, |served| served.fault = Some(fault));
         self.federation.suspend(ledger, Suspension::Incomparable);
@@ -302,12 +329,11 @@ impl Driver {
     }
 
     /// Lifts a suspension, as an operator's decision. What is still wrong suspends the ledger again.
-    fn resume(&mut self, now_ms: u64, selector: &str) -> Result<(), String> {
-        let entry = self.node.find_ledger(selector).map_err(|error| error.to_string())?;
-        let served = self.ledgers.get_mut(&entry.id).ok_or("this node does not serve the ledger")?;
+    pub(super) fn resume(&mut self, now_ms: u64, ledger: LedgerId) -> Result<(), String> {
+        let served = self.ledgers.get_mut(&ledger).ok_or("this node does not serve the ledger")?;
         served.fault = None;
-        self.refresh(entry.id);
-        self.federation.resume(now_ms, entry.id, &self.facts);
+        self.refresh(ledger);
+        self.federation.resume(now_ms, ledger, &self.facts);
         Ok(())
     }
 
@@ -315,6 +341,11 @@ impl Driver {
     fn orders(&self, now_ms: u64, selector: &str) -> Result<LedgerId, String> {
         let entry = self.node.find_ledger(selector).map_err(|error| error.to_string())?;
         let served = self.ledgers.get(&entry.id).ok_or("this node does not serve the ledger: see its configuration")?;
+        if self.reconciler.is_own(entry.id) {
+            return Err(
+                "the node's own ledger takes only what the node itself finds: see `reprise reconcile`".to_owned()
+            );
+        }
         if let Some(fault) = &served.fault {
             return Err(format!("the ledger does not advance here: {fault}"));
         }
@@ -344,6 +375,10 @@ impl Driver {
             self.refresh(ledger);
             let now_ms = self.now_ms();
             self.federation.advanced(now_ms, ledger, &self.facts);
+            let early = self.ledgers.get_mut(&ledger).and_then(|served| served.early.take());
+            if let Some(Err(error)) = early.map(|bytes| self.keep_attestation(&bytes)) {
+                tracing::error!(%error, "an attestation cannot be kept");
+            }
         }
     }
 
@@ -353,7 +388,7 @@ impl Driver {
         }
     }
 
-    fn with(&mut self, ledger: LedgerId, work: impl FnOnce(&mut Served)) {
+    pub(super) fn with(&mut self, ledger: LedgerId, work: impl FnOnce(&mut Served)) {
         if let Some(served) = self.ledgers.get_mut(&ledger) {
             work(served);
         }
@@ -363,11 +398,11 @@ impl Driver {
         self.sessions.get(from).is_some_and(|(current, _)| *current == number)
     }
 
-    fn name(&self, node: NodeKey) -> String {
+    pub(super) fn name(&self, node: NodeKey) -> String {
         self.names.get(&node.0).cloned().unwrap_or_else(|| node.0.to_string())
     }
 
-    fn size(&self, ledger: LedgerId) -> u64 {
+    pub(super) fn size(&self, ledger: LedgerId) -> u64 {
         self.facts.head(ledger).map_or(0, |head| head.log.size)
     }
 }

@@ -32,6 +32,8 @@ struct Local {
     edges: BTreeMap<u8, (u64, Vec<u8>)>,
     epochs: Vec<EpochStart>,
     state_root: StateRoot,
+    /// The root of what is stored, when a look has found another one than the last receipt says.
+    found: Option<StateRoot>,
 }
 
 impl Facts {
@@ -56,11 +58,19 @@ impl Facts {
         let last = local.tail.size().checked_sub(1).map(|last| reader.receipt(last)).transpose()?.flatten();
         let continues = last.map(|receipt| LeafHash::of(&receipt)) == local.tail.last_leaf();
         if size < local.tail.size() || !continues {
-            *local = Local::read(local.no, reader)?;
+            let found = local.found;
+            *local = Local { found, ..Local::read(local.no, reader)? };
             return Ok(());
         }
         local.reader = reader;
         local.grow(size)
+    }
+
+    /// A look at what is stored has found this root, other than the last receipt says; none: what it says.
+    pub(super) fn set_found(&mut self, ledger: LedgerId, found: Option<StateRoot>) {
+        if let Some(local) = self.ledgers.get_mut(&ledger) {
+            local.found = found;
+        }
     }
 
     /// As [`Ledgers::head`] has it, for people.
@@ -96,8 +106,15 @@ impl Facts {
 impl Local {
     fn read(no: LedgerNo, reader: LedgerReader) -> Result<Self, JournalError> {
         let empty = StateTrie::new().root();
-        let mut local =
-            Self { no, reader, tail: LogTail::new(), edges: BTreeMap::new(), epochs: Vec::new(), state_root: empty };
+        let mut local = Self {
+            no,
+            reader,
+            tail: LogTail::new(),
+            edges: BTreeMap::new(),
+            epochs: Vec::new(),
+            state_root: empty,
+            found: None,
+        };
         let size = local.reader.size()?;
         // Where the journal begins later, the log before is known by its edge alone.
         let begins = local.reader.base().map_or(0, |base| base.size);
@@ -160,7 +177,7 @@ impl Ledgers for Facts {
     fn head(&self, ledger: LedgerId) -> Option<LocalHead> {
         let local = self.ledgers.get(&ledger)?;
         let log = Mark { size: local.tail.size(), log_root: local.tail.root() };
-        Some(LocalHead { log, state_root: local.state_root })
+        Some(LocalHead { log, state_root: local.found.unwrap_or(local.state_root) })
     }
 
     fn tile(&self, ledger: LedgerId, level: u8, index: u64) -> Option<Vec<u8>> {

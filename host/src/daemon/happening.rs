@@ -1,5 +1,6 @@
 //! What the driver is told, by whoever runs beside it.
 
+use super::reconcile::{Looked, Remains, Restored};
 use crate::{
     link::{Receiving, Session},
     orderer::Proposal,
@@ -35,6 +36,14 @@ pub(super) enum Happening {
     CannotFollow { ledger: LedgerId, fault: String },
     /// Somebody submits an event.
     Submit { ledger: String, proposal: Box<Proposal>, reply: mpsc::Sender<Reply> },
+    /// What is stored of a ledger was looked at.
+    Looked(Box<Looked>),
+    /// What is left of a damaged state was cut into chunks.
+    Remains(Box<Remains>),
+    /// A state was made anew, or could not be.
+    Restored(Restored),
+    /// Somebody asks what would be decided about the differences there are; with `act`, they are looked for again.
+    Reconcile { ledger: Option<String>, act: bool, reply: oneshot::Sender<Result<Value, String>> },
     /// An operator lifts the suspension of a ledger.
     Resume { ledger: String, reply: oneshot::Sender<Result<(), String>> },
     /// An operator hands in the grant of a ledger, encoded.
@@ -66,6 +75,8 @@ pub(super) enum Query {
     Peers,
     /// Who agrees with whom, up to where.
     Federation,
+    /// What was decided on the node's own ledger.
+    Decisions,
 }
 
 impl Reply {

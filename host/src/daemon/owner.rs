@@ -73,6 +73,8 @@ pub(super) enum NotOwned {
 
 /// Tag of the command that makes this node the owner: nobody waits for it.
 const GRANT_TAG: u64 = u64::MAX;
+/// Tag of what brings the ledger's time forward: nobody waits for it either.
+const ADVANCE_TAG: u64 = u64::MAX - 1;
 
 impl Owner {
     /// Opens the ledger and starts its pipeline, under this epoch. If the log is not in that epoch yet, the first input is
@@ -156,6 +158,14 @@ impl Owner {
         self.waiting.insert(proposal.tag, (given, reply));
         self.backlog.push_back(proposal.into());
         self.feed();
+    }
+
+    /// Lets what is due by this logical time happen; nobody waits for it.
+    pub(super) fn advance(&mut self, to_ms: u64) {
+        if self.requests.is_some() && self.backlog.is_empty() {
+            self.backlog.push_back(Request::Advance { tag: ADVANCE_TAG, to_ms });
+            self.feed();
+        }
     }
 
     /// Gives the pipeline what it has room for.

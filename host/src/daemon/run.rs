@@ -7,6 +7,10 @@ use super::{
     facts::Facts,
     happening::Happening,
     network::Network,
+    own,
+    reconcile::Reconciler,
+    rejected::RejectedStore,
+    standing::Standings,
     world::{RealWorld, Workers, World},
 };
 use crate::{
@@ -17,6 +21,7 @@ use crate::{
 };
 use reprise_federation::{
     Config, Durability, Federation, List, Member, NodeKey, Quorum, Roster, WindowRule, message::Enrolment,
+    quarantine::Quarantine,
 };
 use reprise_receipts::{PublicKey, SigningKey};
 use std::{collections::BTreeMap, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -119,10 +124,17 @@ impl Running {
         world: Arc<dyn World>,
     ) -> Result<Self, RunNodeError> {
         let own = OwnKeys { node: world.node_key()?, receipts: world.receipts_key()? };
-        let rosters = rosters(&node, config, &own)?;
+        let own_ledger = if world.decides() { Some(own_ledger(&node, &own)?) } else { None };
+        let mut rosters = rosters(&node, config, &own)?;
+        // It decides about the others, so it is there first.
+        rosters.sort_by_key(|(entry, _)| own_ledger.as_ref().is_none_or(|own| entry.id != own.id));
+        if config.rejoin {
+            let rejoined = rosters.iter().try_for_each(|(_, roster)| Standings(&*world).rejoin(roster));
+            rejoined.map_err(system("folder `federation`"))?;
+        }
         let (happenings, happenings_in) = mpsc::channel(HAPPENINGS_MAX);
         let (stop, stop_in) = mpsc::channel(1);
-        let driver = driver(node, own, config, link.clone(), world.clone(), happenings.clone())?;
+        let driver = driver(node, (own, own_ledger), config, link.clone(), world.clone(), happenings.clone())?;
         let driving = start_driver(driver, rosters, happenings_in, stop_in).await?;
         let network = Network::new(link, happenings.clone(), world);
         tokio::spawn(network.clone().take_calls());
@@ -158,9 +170,14 @@ struct OwnKeys {
     receipts: SigningKey,
 }
 
+fn own_ledger(node: &Node, own: &OwnKeys) -> Result<LedgerEntry, RunNodeError> {
+    let why = |why| RunNodeError::Ledger { ledger: own::NAME.to_owned(), why };
+    own::ensure(node, &own.receipts.public())?.map_err(why)
+}
+
 fn driver(
     node: Arc<Node>,
-    own: OwnKeys,
+    (own, own_ledger): (OwnKeys, Option<LedgerEntry>),
     config: &NodeConfig,
     link: Arc<Link>,
     world: Arc<dyn World>,
@@ -169,9 +186,16 @@ fn driver(
     let enrolment = Enrolment::new(&own.node, &own.receipts);
     let mut names: Names = config.peers.iter().map(|peer| (peer.key, peer.name.clone())).collect();
     names.insert(own.node.public(), config.name.clone());
+    let times = Config { decide_elsewhere: own_ledger.is_some(), ..Config::default() };
+    let mut federation = Federation::new(enrolment, own.receipts, times, world.random()?);
+    let rejected = own_ledger.as_ref().map(|_| RejectedStore::open(node.dir())).transpose();
+    let rejected = rejected.map_err(system("folder `federation`"))?;
+    *federation.quarantine_mut() = Quarantine::after(rejected.as_ref().map_or(0, RejectedStore::last_number));
     Ok(Driver {
         attester: world.receipts_key()?,
-        federation: Federation::new(enrolment, own.receipts, Config::default(), world.random()?),
+        federation,
+        reconciler: Reconciler::new(own_ledger),
+        rejected,
         facts: Facts::new(node.journal().clone()),
         names,
         ledgers: BTreeMap::new(),
@@ -218,6 +242,9 @@ async fn drive(
         if let Err(error) = driver.join(entry, roster) {
             return drop(joined.send(Err(error)));
         }
+    }
+    if let Err(error) = driver.begin_reconciling() {
+        return drop(joined.send(Err(error)));
     }
     let _ = joined.send(Ok(()));
     driver.run(happenings, stop).await;

@@ -21,6 +21,13 @@ impl Standings<'_> {
         if same { Ok(standing) } else { Err(io::Error::other(format!("federation/{name}: of another ledger"))) }
     }
 
+    /// For a node that has lost its disk: of a ledger that nothing is kept of, what is written down is that the memory is
+    /// lost. Until it has all that the owner has, it neither promises nor counts nor signs.
+    pub(super) fn rejoin(&self, roster: &Roster) -> io::Result<()> {
+        let kept = self.0.read(&name(roster.ledger))?.is_some() || roster.members.len() == 1;
+        if kept { Ok(()) } else { self.write(&Standing { rejoining: true, ..Standing::new(roster) }) }
+    }
+
     /// Makes it durable.
     pub(super) fn write(&self, standing: &Standing) -> io::Result<()> {
         self.0.replace(&name(standing.ledger), &encode(standing))

@@ -63,6 +63,12 @@ pub trait World: Send + Sync {
         Workers::Threads
     }
 
+    /// Decisions about differences are made on a ledger of the node's own, beside the driver; otherwise the table of the
+    /// state machines decides at once. A world in simulated time has no threads for it.
+    fn decides(&self) -> bool {
+        self.workers() == Workers::Threads
+    }
+
     /// Hears of every action of the state machines before it is carried out. What holds in a run can be watched here.
     fn sees(&self, action: &Action) {
         let _ = action;

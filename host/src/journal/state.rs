@@ -121,6 +121,22 @@ impl Journal {
     }
 }
 
+impl Journal {
+    /// Stores the state of the first `size` receipts in the place of what is stored; receipts stay as they are. All of it
+    /// or nothing.
+    ///
+    /// Whoever calls holds the root of `state` against the receipt at its end.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the disk refuses.
+    pub fn store_state(&self, ledger: LedgerNo, size: u64, state: &StateTrie) -> Result<(), JournalError> {
+        self.write(|transaction| {
+            write_whole_state(transaction, ledger, state)?;
+            write_state_at(transaction, ledger, size)
+        })
+    }
+}
+
 pub(super) fn write_whole_state(
     transaction: &WriteTransaction,
     ledger: LedgerNo,

@@ -119,6 +119,7 @@ pub fn native_policies() -> Vec<NativePolicy> {
         NativePolicy::of::<reprise_cluster::Cluster>(),
         NativePolicy::of::<reprise_lease::Lease>(),
         NativePolicy::of::<reprise_phase::PhaseTransitions>(),
+        NativePolicy::of::<reprise_reconcile::Reconcile>(),
         NativePolicy::of::<reprise_service::Service>(),
     ]
 }

@@ -12,7 +12,7 @@ use crate::{
 use reprise_abi::decode_canonical;
 use reprise_receipts::{
     Attesters, Genesis, Head, LeafHash, LedgerId, Package, PackageDigest, Receipt,
-    checkpoint::{Ancestry, CheckpointError as NoteError},
+    checkpoint::{Ancestry, CheckpointClaim, CheckpointError as NoteError},
     digest::{ChunkId, ContinuityRoot},
     log::{LOG_SIZE_MAX, LogError, LogTail, TILE_HEIGHT, TileSource},
 };
@@ -45,6 +45,43 @@ pub fn plan(site: &Site<'_>, from: Option<u64>, reason: &str, now_ms: u64) -> Re
     let steps = vec![PlanStep::StoreState { size, state_root, way }, PlanStep::Check { size, state_root }];
     let reason = bounded(reason);
     Ok(Plan { ledger: site.entry.id, module: Module::CheckpointRestore, reason, made_ms: now_ms, steps })
+}
+
+/// The plan that stores the state of a ledger anew in this way. Receipts stay as they are.
+///
+/// # Errors
+/// [`RecoveryError`]: the journal cannot be read.
+pub fn plan_by(site: &Site<'_>, way: Way, reason: &str, now_ms: u64) -> Result<Plan, RecoveryError> {
+    let reader = site.journal.read(site.entry.no)?;
+    let size = reader.size()?;
+    let state_root = ways::root_after(site, &reader, size)?;
+    let steps = vec![PlanStep::StoreState { size, state_root, way }, PlanStep::Check { size, state_root }];
+    let reason = bounded(reason);
+    Ok(Plan { ledger: site.entry.id, module: Module::CheckpointRestore, reason, made_ms: now_ms, steps })
+}
+
+/// Stores the state of a ledger anew from the chunks of a snapshot that this journal does not keep: those of another
+/// node's checkpoint. Receipts stay as they are; the diffs after the checkpoint are this journal's. One transaction: a
+/// crash leaves the state as it was before.
+///
+/// # Errors
+/// [`RecoveryError`]: a chunk is missing or does not hold, or the diffs do not lead to the state that the last receipt
+/// names. Nothing was written.
+pub fn from_chunks(
+    site: &Site<'_>,
+    claim: &CheckpointClaim,
+    chunk: impl FnMut(ChunkId) -> Result<Option<Vec<u8>>, JournalError>,
+) -> Result<(), RecoveryError> {
+    let reader = site.journal.read(site.entry.no)?;
+    let size = reader.size()?;
+    let state = checkpoints::restore_state(claim.snapshot, chunk)?;
+    let mut state = ways::apply(&reader, state, claim.size..size)?;
+    let (expected, found) = (ways::root_after(site, &reader, size)?, state.root());
+    if found != expected {
+        let way = Way::Snapshot { size: claim.size };
+        return Err(RecoveryError::OtherState { way, size, expected, found });
+    }
+    Ok(site.journal.store_state(site.entry.no, size, &state)?)
 }
 
 /// Everything that a node needs to go on from a checkpoint, but the chunks of its snapshot.

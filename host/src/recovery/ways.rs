@@ -169,7 +169,11 @@ fn from_snapshot(
     apply(reader, state, from..size)
 }
 
-fn apply(reader: &LedgerReader, mut state: StateTrie, range: Range<u64>) -> Result<StateTrie, RecoveryError> {
+pub(super) fn apply(
+    reader: &LedgerReader,
+    mut state: StateTrie,
+    range: Range<u64>,
+) -> Result<StateTrie, RecoveryError> {
     for_each_diff(reader, range, |seq, record| {
         let misfit = |error| JournalError::damaged(RecordKind::StepRecord, seq, error);
         Ok(state.apply(&record.diff).map_err(misfit)?)

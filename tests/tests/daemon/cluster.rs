@@ -39,6 +39,8 @@ impl Cluster {
         nodes[0].run(&["bundle", "export", "incident", "--kind", "replay", "--out", &bundle]).says(0, &[]);
         let attester = nodes[0].json(&["key", "show"])["attester"].as_str().unwrap().to_owned();
         for node in &nodes[1..] {
+            node.file("first.bundle", std::fs::read(&bundle).unwrap());
+            node.file("owner", &attester);
             node.run(&["bundle", "import", &bundle, "--key", &attester]).says(0, &[]);
         }
         configure(&nodes);
@@ -54,9 +56,14 @@ impl Cluster {
 
     /// Starts a node and waits until it listens.
     pub fn start(&mut self, node: usize) {
+        self.start_with(node, &[]);
+    }
+
+    /// [`Self::start`], with more arguments.
+    pub fn start_with(&mut self, node: usize, more: &[&str]) {
         let (bench, child) = &mut self.nodes[node];
         let mut command = bench.command();
-        let mut started = command.args(["node", "run"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut started = command.args(["node", "run"]).args(more).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(started.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         assert!(line.contains("listens at"), "it did not start: {line}");

@@ -153,29 +153,69 @@ pub(crate) struct DoctorOptions {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum QuarantineCommand {
-    /// The cases of a ledger
+    /// The cases of a ledger; with --peers, what peers sent and was rejected
     List {
         /// Name, or the first digits of its id
-        ledger: String,
+        #[arg(required_unless_present = "peers")]
+        ledger: Option<String>,
+        /// What peers sent and was rejected; the node may be running
+        #[arg(long, conflicts_with = "ledger")]
+        peers: bool,
     },
-    /// The records of a case
+    /// The records of a case, or one object that a peer sent
     Show {
-        /// Name, or the first digits of its id
-        ledger: String,
-        /// Which case
-        case: u32,
+        #[command(flatten)]
+        which: Quarantined,
         /// Print the bytes of each record
         #[arg(long)]
         bytes: bool,
     },
-    /// Remove a case with its records, for good
+    /// Write the bytes of a case's records, or of one object that a peer sent, to files
+    Export {
+        #[command(flatten)]
+        which: Quarantined,
+        /// A new file; of a case, a new directory
+        #[arg(long, value_name = "PATH")]
+        out: PathBuf,
+    },
+    /// Remove a case with its records, or one object that a peer sent, for good
     Drop {
-        /// Name, or the first digits of its id
-        ledger: String,
-        /// Which case
-        case: u32,
+        #[command(flatten)]
+        which: Quarantined,
         /// Say what would be removed, and do nothing
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+/// What of the quarantine.
+#[derive(Debug, Args)]
+pub(crate) struct Quarantined {
+    /// Name, or the first digits of its id
+    #[arg(required_unless_present = "record")]
+    ledger: Option<String>,
+    /// Which case
+    #[arg(required_unless_present = "record")]
+    case: Option<u32>,
+    /// Instead: number of an object that a peer sent; the node may be running
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["ledger", "case"])]
+    record: Option<u64>,
+}
+
+/// [`Quarantined`], as validated.
+pub(crate) enum Which<'a> {
+    /// A case of a ledger.
+    Case(&'a str, u32),
+    /// An object that a peer sent.
+    Record(u64),
+}
+
+impl Quarantined {
+    pub(crate) fn which(&self) -> Which<'_> {
+        match (self.record, &self.ledger, self.case) {
+            (Some(record), ..) => Which::Record(record),
+            (None, Some(ledger), Some(case)) => Which::Case(ledger, case),
+            (None, ..) => unreachable!("the arguments require either"),
+        }
+    }
 }

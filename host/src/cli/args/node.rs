@@ -10,6 +10,10 @@ pub(crate) enum NodeCommand {
         /// The configuration, TOML; `node.toml` in the node's directory when absent
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// This node has lost its disk: of ledgers that nothing is kept of it neither promises nor signs anything before
+        /// it has all that their owners have
+        #[arg(long)]
+        rejoin: bool,
     },
     /// Read a configuration and say what is wrong with it
     Check {
@@ -38,6 +42,18 @@ pub(crate) enum FederationCommand {
         /// Name, or the first digits of its id
         ledger: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReconcileOptions {
+    /// Only this ledger: name, or the first digits of its id (with --history: its name)
+    pub(crate) ledger: Option<String>,
+    /// Print the differences, what would be decided about each and why, and do nothing
+    #[arg(long, conflicts_with = "history")]
+    pub(crate) dry_run: bool,
+    /// Print what was decided, with the sequence numbers of the receipts on the node's own ledger
+    #[arg(long)]
+    pub(crate) history: bool,
 }
 
 #[derive(Debug, Args)]

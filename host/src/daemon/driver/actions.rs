@@ -10,7 +10,7 @@ use reprise_receipts::{LedgerId, PublicKey, evidence::Evidence};
 
 impl Driver {
     /// Carries out what is asked for, in its order.
-    pub(super) fn carry_out(&mut self) {
+    pub(in crate::daemon) fn carry_out(&mut self) {
         while let Some(action) = self.federation.poll() {
             if self.rests_on_what_is_not_kept(&action) {
                 continue;
@@ -39,14 +39,20 @@ impl Driver {
                 Action::Final { ledger, window } => {
                     tracing::info!(%ledger, size = window.mark.size, votes = window.votes.len(), "final");
                 }
-                Action::Suspended { ledger, why } => tracing::error!(%ledger, %why, "the ledger is suspended"),
-                Action::Found(found) => tracing::warn!(?found, "this node and a peer differ"),
-                // This driver asks nothing of its own.
-                Action::Answered { .. } => {}
-                // Only a node that says so decides elsewhere.
-                Action::Decide { finding, .. } => tracing::error!(?finding, "nobody decides"),
-                Action::Evidence(evidence) => self.keep_evidence(&evidence),
-                Action::Quarantined(rejected) => tracing::warn!(?rejected.reason, "material of a peer is rejected"),
+                Action::Suspended { ledger, why } => self.was_suspended(ledger, why),
+                Action::Found(found) => {
+                    tracing::warn!(?found, "this node and a peer differ");
+                    self.found(found);
+                }
+                Action::Answered { from, request, reply } => self.answered(from, request, reply),
+                Action::Decide { finding, protected, leads, proposed } => {
+                    self.to_decide(finding, (protected, leads), proposed);
+                }
+                Action::Evidence(evidence) => {
+                    self.keep_evidence(&evidence);
+                    self.tell_evidence(&evidence);
+                }
+                Action::Quarantined(rejected) => self.was_rejected(rejected),
             }
         }
     }

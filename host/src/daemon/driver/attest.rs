@@ -58,8 +58,14 @@ impl Driver {
         let Some(served) = self.ledgers.get(&body.ledger) else { return Ok(()) };
         let here = self.facts.receipt(body.ledger, body.seq).map(|receipt| LeafHash::of(&receipt));
         let root = reprise_federation::ledgers::mark_at(&self.facts, body.ledger, body.seq.saturating_add(1));
-        let fits = here == Some(body.leaf) && root.is_some_and(|mark| mark.log_root == body.log_root);
         let attesters = self.node.journal().attesters(&served.entry)?;
+        if here.is_none() && attesters.verify(&attestation).is_ok() {
+            // The owner knows more of this node's log than is here: it was lost. It is looked at again when there is more.
+            let ledger = body.ledger;
+            self.with(ledger, |served| served.early = Some(bytes.to_vec()));
+            return Ok(());
+        }
+        let fits = here == Some(body.leaf) && root.is_some_and(|mark| mark.log_root == body.log_root);
         if !fits || attesters.verify(&attestation).is_err() {
             return Ok(());
         }

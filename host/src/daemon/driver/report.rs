@@ -16,11 +16,14 @@ impl Driver {
             Query::Status => self.status(),
             Query::Peers => self.peers(),
             Query::Federation => self.agreement(),
+            Query::Decisions => self.decisions(),
         }
     }
 
     fn status(&self) -> Value {
-        let ledgers: Vec<Value> = self.ledgers.keys().map(|ledger| self.ledger(*ledger)).collect();
+        let shared = self.ledgers.keys().filter(|ledger| !self.reconciler.is_own(**ledger));
+        let ledgers: Vec<Value> = shared.map(|ledger| self.ledger(*ledger)).collect();
+        let own = self.ledgers.keys().find(|ledger| self.reconciler.is_own(**ledger));
         json!({
             "node": self.node.dir().display().to_string(),
             "node key": self.link.key().to_string(),
@@ -28,6 +31,7 @@ impl Driver {
             "running for ms": self.now_ms().saturating_sub(self.start_ms),
             "connected peers": self.sessions.len(),
             "ledgers": ledgers,
+            "own ledger": own.map(|own| self.ledger(*own)),
         })
     }
 

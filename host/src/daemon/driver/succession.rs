@@ -82,7 +82,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn start_following(&mut self, ledger: LedgerId) {
+    pub(in crate::daemon) fn start_following(&mut self, ledger: LedgerId) {
         let Some(served) = self.ledgers.get_mut(&ledger) else { return };
         match Follower::start(self.node.clone(), served.entry.clone(), &self.world, self.happenings.clone()) {
             Ok(follower) => {
