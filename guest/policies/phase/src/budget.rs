@@ -6,7 +6,7 @@
 use crate::{
     error::{No, Refusal},
     fields::{Fields, bounded},
-    params::{DAY_MS, RATE_MAX, SWING_WINDOW_MS, SWINGS, within},
+    params::{DAY_MS, RATE_MAX, RATES_DAYS, SWING_WINDOW_MS, SWINGS, within},
     state::{RATES, REGIONS, Run},
     turn::Turn,
 };
@@ -24,7 +24,12 @@ pub struct Rates {
 }
 stored!(Rates { day, currencies, ppm });
 
-/// The rates of a day: the old ones do not count any more.
+/// The present day, from 1.
+fn today(turn: &Turn<'_>) -> u64 {
+    turn.now_ms / DAY_MS + 1
+}
+
+/// The rates of this day: the old ones do not count any more.
 ///
 /// # Errors
 /// [`No::StaleRates`], [`No::BadList`], [`No::BadText`], [`No::BadParameter`], malformed.
@@ -33,8 +38,8 @@ pub fn rates(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal> 
     let rows = fields.objects("rates", false)?;
     fields.end()?;
     let last = RATES.or_default(turn.host)?.day;
-    if day <= last || day > turn.now_ms / DAY_MS + 1 {
-        return Err(No::StaleRates.number("the last ones are of day ", last));
+    if day == last || day != today(turn) {
+        return Err(No::StaleRates.number("today is ", today(turn)));
     }
     let mut rates = Rates { day, ..Rates::default() };
     for mut row in rows {
@@ -52,7 +57,7 @@ pub fn rates(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal> 
 /// A sum in a region's currency, in the budget's; and the cap of a trace there.
 ///
 /// # Errors
-/// [`No::UnknownCurrency`].
+/// [`No::UnknownCurrency`], [`No::StaleRates`].
 pub fn normalised(turn: &mut Turn<'_>, region: Option<&str>, sums: [u64; 2]) -> Result<([u64; 2], u64), Refusal> {
     let Some(name) = region else { return Ok((sums, turn.config.cost_limit)) };
     let Some(region) = REGIONS.get(turn.host, &name.into())? else {
@@ -62,6 +67,9 @@ pub fn normalised(turn: &mut Turn<'_>, region: Option<&str>, sums: [u64; 2]) -> 
         return Ok((sums, region.limit));
     }
     let rates = RATES.or_default(turn.host)?;
+    if rates.day > 0 && today(turn) >= rates.day + RATES_DAYS {
+        return Err(No::StaleRates.number("the last ones are of day ", rates.day));
+    }
     let mut pairs = rates.currencies.iter().zip(&rates.ppm);
     let Some((_, ppm)) = pairs.find(|(currency, _)| **currency == region.currency) else {
         return Err(No::UnknownCurrency.says(&["no rate for ", &region.currency]));

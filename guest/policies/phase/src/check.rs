@@ -107,7 +107,7 @@ fn check_log(host: &mut dyn Host, run: &Run) -> Result<(), Broken> {
         return Ok(());
     }
     let commit = run.log.commit.unwrap_or_default();
-    if run.since.interrupted_ms.is_none() && !(durable(host, commit)? && run.started.within(&run.finished)) {
+    if run.since.interrupted_ms.is_none() && !(durable(host, commit)? && run.started.outside(&run.finished) == 0) {
         return Err("commit-is-durable-and-whole");
     }
     if run.recovery.back && run.recovery.uncompensated > 0 {

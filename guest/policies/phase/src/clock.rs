@@ -76,15 +76,16 @@ impl Clock {
         }
     }
 
-    /// The least clock that is not before either.
+    /// The least clock that is not before either; whether it is as short as clocks have to be.
     #[inline(never)]
-    pub fn join(&mut self, other: &Self) {
+    pub fn join(&mut self, other: &Self) -> bool {
         for (node, counter) in &other.0 {
             match self.0.binary_search_by_key(node, |(known, _)| *known) {
                 Ok(at) => self.0[at].1 = self.0[at].1.max(*counter),
                 Err(at) => self.0.insert(at, (*node, *counter)),
             }
         }
+        self.0.len() <= CLOCK_MAX
     }
 
     /// SHA-256 of its encoding: what a tombstone keeps of it.

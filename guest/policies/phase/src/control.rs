@@ -5,11 +5,12 @@
 
 use crate::{
     digest::sha256,
-    error::Refusal,
+    error::{No, Refusal},
     fields::{Fields, bounded},
     ids::RunId,
     machine::State,
     nodes,
+    params::CONTROLS_MAX,
     state::{CONTROLS, RUNS},
     turn::{EVENT, Turn, verb},
 };
@@ -28,7 +29,8 @@ stored!(Control { version, checksum });
 /// Writes a control record over the version that the writer read (0: there was none).
 ///
 /// # Errors
-/// [`No::UnknownNode`], [`No::NodeLeft`], [`No::LogReadOnly`], [`No::BadText`], [`No::UnknownRun`], malformed.
+/// [`No::UnknownNode`], [`No::NodeLeft`], [`No::LogReadOnly`], [`No::BadText`], [`No::UnknownRun`],
+/// [`No::TooManyControls`], malformed.
 pub fn write(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal> {
     let node_id = nodes::writer(turn.host, fields)?;
     let name: String = fields.take("name")?;
@@ -44,6 +46,12 @@ pub fn write(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal> 
     } else if control.version != version {
         "version"
     } else {
+        if version == 0 {
+            if turn.whole.last.controls >= CONTROLS_MAX {
+                return Err(No::TooManyControls.says(&[&name]));
+            }
+            turn.whole.last.controls += 1;
+        }
         control = Control { version: version + 1, checksum: digest };
         CONTROLS.put(turn.host, &name, &control);
         let mut answer = Json::object();

@@ -44,7 +44,7 @@ reprise_guest::rejection_codes! {
         PartitionError = 120,
         /// The node's log is read-only, because it is PARTITIONED (section 5).
         LogReadOnly = 121,
-        /// The override endpoint is disabled on a minority (section 5).
+        /// Overrides, rosters, allowances and changes of the members are disabled on a minority (section 5).
         OverrideOnMinority = 122,
         /// A phase of g + 1 before all five of g have ended (section 4).
         PhaseOrderBarrier = 130,
@@ -80,6 +80,8 @@ reprise_guest::rejection_codes! {
         BadChecksum = 154,
         /// The checkpoint is older than the last one.
         StaleCheckpoint = 155,
+        /// More than 4,096 control records.
+        TooManyControls = 156,
         /// The vector clock is not ascending, has a zero, or lacks the node's own entry.
         BadClock = 160,
         /// The node's own entry is not newer than its last one: replayed or out of order.
@@ -92,7 +94,7 @@ reprise_guest::rejection_codes! {
         Repeated = 164,
         /// No rate for that currency, or no such region.
         UnknownCurrency = 170,
-        /// The rates are of a day that has passed or is not yet.
+        /// The rates are of another day, or known; or the last ones are older than yesterday.
         StaleRates = 171,
         /// More side effects than a run may have.
         TooManyEffects = 172,

@@ -121,17 +121,14 @@ pub fn timer(turn: &mut Turn<'_>, id: &str, payload: &[u8]) -> Result<(), Refusa
 /// # Errors
 /// Corrupt state.
 pub fn effect(turn: &mut Turn<'_>, result: &EffectResult) -> Result<(), Refusal> {
-    let answer: Option<&[u8]> = match &result.status {
-        EffectStatus::Done { answer } => Some(answer),
-        _ => None,
-    };
     let suffix = result.idempotency_key.rsplit('.').next().unwrap_or_default();
     let Some(number) = number(suffix) else { return Ok(()) };
     let Some(order) = ORDERS.get(turn.host, &number)? else { return Ok(()) };
     ORDERS.delete(turn.host, &number);
     match order {
-        Order::Step(run, token) => recover::ended(turn, number, run, token, answer.is_some()),
-        Order::Resume(run, token) => leader::resumed(turn, run, token, answer),
-        Order::Reconfigure(peers, enter) => log::reconfigured(turn, &peers, enter, answer.is_some()),
+        Order::Step(run, token) => recover::ended(turn, run, token, &result.status),
+        Order::Reconfigure(peers, enter) => {
+            log::reconfigured(turn, &peers, enter, matches!(result.status, EffectStatus::Done { .. }))
+        }
     }
 }

@@ -218,11 +218,12 @@ impl Nodes {
         self.0.iter().map(|bits| bits.count_ones()).sum()
     }
 
-    /// All of them are in the other set.
+    /// How many of them are not in the other set.
     #[must_use]
     #[inline(never)]
-    pub fn within(&self, other: &Self) -> bool {
-        self.0.iter().enumerate().all(|(at, bits)| bits & !other.0.get(at).copied().unwrap_or(0) == 0)
+    pub fn outside(&self, other: &Self) -> u32 {
+        let outside = |(at, bits): (usize, &u8)| (bits & !other.0.get(at).copied().unwrap_or(0)).count_ones();
+        self.0.iter().enumerate().map(outside).sum()
     }
 }
 

@@ -8,7 +8,9 @@ use crate::{
     ids::{RunId, phases},
     leader, log,
     machine::{State, enter, watch},
-    overrides, phases, recover,
+    overrides,
+    params::GENERATIONS_KEPT,
+    phases, recover,
     state::{Cause, DURATIONS, Entry, RUNS, Run},
     turn::{EVENT, Turn, verb},
 };
@@ -45,7 +47,10 @@ fn watch_majority(turn: &mut Turn<'_>) -> Result<(), Refusal> {
             turn.whole.partition_ms = None;
             turn.whole.figures.partition_ms += turn.now_ms - since_ms;
             turn.say(EVENT, verb("partition_status").text("status", "HEALED"));
-            leader::wake(turn)?;
+            for phase in phases() {
+                leader::go_on(turn, phase, false)?;
+            }
+            touch_open(turn)?;
         }
         _ => {}
     }
@@ -104,10 +109,9 @@ pub fn due(turn: &mut Turn<'_>, id: RunId) -> Result<(), Refusal> {
             return Ok(());
         };
         trip(turn, id, &mut run, cause);
-    } else {
-        turn.touch(id);
+        return Ok(());
     }
-    Ok(())
+    recover::due(turn, id, run)
 }
 
 /// Looks at one run, and goes on with it as far as it goes.
@@ -122,7 +126,8 @@ fn look(turn: &mut Turn<'_>, id: RunId) -> Result<(), Refusal> {
         watch(turn, id, &run);
     }
     RUNS.put(turn.host, &id, &run);
-    Ok(())
+    // Resumed after its generation, and ended when that was forgotten already.
+    if id.g + GENERATIONS_KEPT < turn.whole.g { phases::forget(turn, id) } else { Ok(()) }
 }
 
 fn go(turn: &mut Turn<'_>, id: RunId, run: &mut Run) -> Result<(), Refusal> {

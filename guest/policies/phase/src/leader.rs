@@ -8,16 +8,18 @@ use crate::{
     error::{No, Refusal},
     fields::Fields,
     ids::{NodeId, Phase, RunId, phases},
+    machine::{State, watch},
     nodes,
-    state::{Health, LOCKS, Lock, Order, RUNS, Run, Step},
-    turn::{EVENT, RAFT, RECOVERY, Turn, insert, verb, verb_run},
+    params::{TERM_MAX, within},
+    state::{Health, LOCKS, Lock, ORDERS, RUNS, Run, Step},
+    turn::{EVENT, RAFT, Turn, insert, verb},
 };
 use reprise_guest::json::Json;
 
 /// Raft has a new leader.
 ///
 /// # Errors
-/// [`No::UnknownNode`], [`No::NodeLeft`], [`No::PartitionError`], [`No::StaleTerm`], malformed.
+/// [`No::UnknownNode`], [`No::NodeLeft`], [`No::PartitionError`], [`No::BadParameter`], [`No::StaleTerm`], malformed.
 pub fn elected(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal> {
     let (id, node) = nodes::taken(turn.host, fields)?;
     let term: u64 = fields.take("term")?;
@@ -25,6 +27,7 @@ pub fn elected(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal
     if node.health != Health::Healthy || turn.whole.census.partitioned() {
         return Err(No::PartitionError.node(id));
     }
+    within("term", term, 0, TERM_MAX)?;
     if term <= turn.whole.term {
         return Err(No::StaleTerm.number("the term is ", turn.whole.term));
     }
@@ -32,7 +35,7 @@ pub fn elected(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal
     turn.whole.term = term;
     turn.say(EVENT, verb("leader").number("node", id).number("term", term));
     for phase in phases() {
-        take_over(turn, phase)?;
+        go_on(turn, phase, true)?;
     }
     wake(turn)?;
     Ok(Json::object())
@@ -45,42 +48,39 @@ pub fn lost(turn: &mut Turn<'_>, id: NodeId) {
     turn.say(RAFT, verb("elect").number("term", turn.whole.term + 1));
 }
 
-/// A new leader goes on with an active recovery.
-fn take_over(turn: &mut Turn<'_>, phase: Phase) -> Result<(), Refusal> {
-    let mut lock = LOCKS.or_default(turn.host, &phase)?;
-    let Some(id) = lock.holder else { return Ok(()) };
-    lock.token += 2;
-    LOCKS.put(turn.host, &phase, &lock);
+/// Goes on with an active recovery. A new leader does so under the next odd token, and reads the checkpoint first. After
+/// a partition an order that has expired is given again. Both give nodes the whole time for their log heads.
+///
+/// # Errors
+/// Corrupt state.
+pub fn go_on(turn: &mut Turn<'_>, phase: Phase, elected: bool) -> Result<(), Refusal> {
+    let Some(id) = LOCKS.or_default(turn.host, &phase)?.holder else { return Ok(()) };
     let mut run = turn.run(id)?;
-    // What the old leader had ordered is fenced off with its token.
-    run.recovery.order = 0;
-    if let Some((offset, crc)) = run.log.checkpoint.filter(|_| run.recovery.step != Step::VcMerge) {
-        let mut order = verb_run("resume", id);
-        order.number("token", lock.token).number("offset", offset).number("crc", crc);
-        run.recovery.order = turn.order_step(RECOVERY, &mut order, &Order::Resume(id, lock.token));
+    if elected {
+        fence(turn, phase)?;
+        let reads = run.recovery.step != Step::VcMerge && run.state != State::BlockedCompensator;
+        run.recovery.reread = reads && run.log.checkpoint.is_some();
+    }
+    if elected || !ORDERS.has(turn.host, &run.recovery.order) {
+        run.recovery.order = 0;
+    }
+    if run.state == State::Reconcile {
+        run.since.state_ms = turn.now_ms;
+        watch(turn, id, &run);
     }
     RUNS.put(turn.host, &id, &run);
     turn.touch(id);
     Ok(())
 }
 
-/// The new leader has read the checkpoint: it goes on, or, if the checksum fails, back (R2 6).
+/// Fences off what was ordered in an active recovery: it goes on under the next odd token.
 ///
 /// # Errors
 /// Corrupt state.
-pub fn resumed(turn: &mut Turn<'_>, id: RunId, token: u64, answer: Option<&[u8]>) -> Result<(), Refusal> {
-    if LOCKS.or_default(turn.host, &id.phase)?.token != token {
-        return Ok(());
-    }
-    let mut run = turn.run(id)?;
-    run.recovery.order = 0;
-    let read = answer.and_then(|answer| Fields::read(answer).ok()?.take::<u32>("crc").ok());
-    if read.is_none() || read != run.log.checkpoint.map(|(_, crc)| crc) {
-        run.recovery.back = true;
-        turn.alert_run("checkpoint_damaged", id);
-    }
-    RUNS.put(turn.host, &id, &run);
-    turn.touch(id);
+pub fn fence(turn: &mut Turn<'_>, phase: Phase) -> Result<(), Refusal> {
+    let mut lock = LOCKS.or_default(turn.host, &phase)?;
+    lock.token += 2;
+    LOCKS.put(turn.host, &phase, &lock);
     Ok(())
 }
 

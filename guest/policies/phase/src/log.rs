@@ -1,9 +1,10 @@
 //! The sync-majority log (H2, H11): records, their acknowledgements, and peers that are too slow.
 //!
-//! A record goes to ⌈(N/2) + 1⌉ peers, N being the replication set, in the order of the ring. It is durable when as many
-//! have acknowledged it after an fsync. A peer that has not within 2 x P95 of the cluster's fsyncs leaves the
+//! A record goes to ⌈(N/2) + 1⌉ peers, N being the replication set, in the order of the ring. It is durable when as
+//! many have acknowledged it after an fsync. A peer that has not within 2 x P95 of the cluster's fsyncs leaves the
 //! replication set by joint consensus (R4 1), the next one on the ring is asked, and the majority is of those who are
-//! left; never fewer than a majority of all members are in the set. It comes back when it has the whole log.
+//! left, counted among them; never fewer than a majority of all members are in the set. It comes back when it has the
+//! whole log.
 
 use crate::{
     digest::crc32,
@@ -91,14 +92,15 @@ pub fn acknowledge(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Ref
     }
     let ring = RINGS.or_default(turn.host, &record.peers.ring)?;
     let asked = ring.places(record.peers.from, id).is_some_and(|places| places < record.peers.count);
-    if !asked || LAGGING.or_default(turn.host)?.has(id) {
+    let lagging = LAGGING.or_default(turn.host)?;
+    if !asked || lagging.has(id) {
         return Err(No::NotAPeer.node(id));
     }
     if !record.acks.add(id) {
         return Err(No::AlreadyAcknowledged.node(id));
     }
     record.slowest_us = record.slowest_us.max(fsync_us);
-    let enough = record.acks.count() >= sync_majority(turn.whole.census.replicas());
+    let enough = record.acks.outside(&lagging) >= sync_majority(turn.whole.census.replicas());
     RECORDS.put(turn.host, &index, &record);
     if enough && !record.durable {
         turn.touch(record.run);
@@ -112,8 +114,10 @@ pub fn acknowledge(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Ref
 /// Corrupt state.
 pub fn is_durable(turn: &mut Turn<'_>, index: u64) -> Result<bool, Refusal> {
     let Some(mut record) = RECORDS.get(turn.host, &index)? else { return Ok(false) };
+    // What a peer said that has left the replication set since does not count (R4 1).
+    let acks = record.acks.outside(&LAGGING.or_default(turn.host)?);
     let census = &turn.whole.census;
-    if record.durable || census.partitioned() || record.acks.count() < sync_majority(census.replicas()) {
+    if record.durable || census.partitioned() || acks < sync_majority(census.replicas()) {
         return Ok(record.durable);
     }
     record.durable = true;
@@ -123,7 +127,7 @@ pub fn is_durable(turn: &mut Turn<'_>, index: u64) -> Result<bool, Refusal> {
     fsyncs.add(record.slowest_us);
     FSYNCS.put(turn.host, &fsyncs);
     let mut said = verb_run("durable", record.run);
-    turn.say(EVENT, said.number("record", index).text("entry", record.what.name()).number("acks", record.acks.count()));
+    turn.say(EVENT, said.number("record", index).text("entry", record.what.name()).number("acks", acks));
     Ok(true)
 }
 
@@ -282,7 +286,8 @@ pub fn caught_up(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refus
 /// A supervisor allows one peer to acknowledge without an fsync, for 30 minutes (R4 1).
 ///
 /// # Errors
-/// [`No::UnknownSupervisor`], [`No::UnknownNode`], [`No::NodeLeft`], [`No::AllowanceActive`], malformed.
+/// [`No::UnknownSupervisor`], [`No::OverrideOnMinority`], [`No::UnknownNode`], [`No::NodeLeft`],
+/// [`No::AllowanceActive`], malformed.
 pub fn permit_async(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal> {
     let (id, _) = nodes::taken(turn.host, fields)?;
     turn.supervisor(fields)?;

@@ -3,6 +3,10 @@
 //! In RECONCILE every node tells how far its log goes: its clock and a digest. Logs with one digest agree, and count as
 //! one log with the join of their clocks. The log whose clock is after all others holds; if two differ and neither is
 //! after the other, they cannot be ordered, and the phase goes back.
+//!
+//! The heads lie beside the run, so that only the steps that merge them pay for their clocks. More than [`HEADS_MAX`]
+//! logs that differ, or a join of more than [`CLOCK_MAX`](crate::params::CLOCK_MAX) entries, are not merged: the phase
+//! goes back, and no step runs out of fuel.
 
 use crate::{
     clock::Clock,
@@ -11,7 +15,7 @@ use crate::{
     ids::{NodeId, Nodes},
     leader,
     machine::State,
-    state::{NODES, RUNS, TOMBSTONES},
+    state::{HEADS, NODES, RUNS, TOMBSTONES},
     turn::Turn,
 };
 use core::cmp::Ordering;
@@ -22,14 +26,15 @@ use reprise_guest::{compact::stored, json::Json};
 pub struct Merge {
     /// By which nodes.
     pub nodes: Nodes,
-    /// What they say, one for each digest.
-    pub heads: Vec<Head>,
-    /// A control record that the phase touched is not valid.
+    /// Digest of the log that is after all others, once a majority has told.
+    pub digest: String,
+    /// The logs cannot be merged, or a control record that the phase touched is not valid.
     pub invalid: bool,
 }
-/// Most logs that differ; more are not merged.
-const HEADS_MAX: usize = 16;
-stored!(Merge { nodes, heads, invalid });
+stored!(Merge { nodes, digest, invalid });
+
+/// Most logs that differ.
+pub const HEADS_MAX: usize = 4;
 
 /// How far a log goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,25 +46,23 @@ pub struct Head {
 }
 stored!(Head { clock, digest });
 
-impl Merge {
-    /// Takes one more log. What comes of many does not depend on their order: clocks under one digest are joined.
-    pub fn add(&mut self, head: Head) {
-        if let Some(known) = self.heads.iter_mut().find(|known| known.digest == head.digest) {
-            known.clock.join(&head.clock);
-        } else if self.heads.len() < HEADS_MAX {
-            self.heads.push(head);
-        } else {
-            self.invalid = true;
-        }
+/// Takes one more log; whether it can be merged. What comes of many does not depend on their order: clocks under one
+/// digest are joined.
+pub fn add(heads: &mut Vec<Head>, head: Head) -> bool {
+    if let Some(known) = heads.iter_mut().find(|known| known.digest == head.digest) {
+        return known.clock.join(&head.clock);
     }
+    heads.push(head);
+    heads.len() <= HEADS_MAX
+}
 
-    /// The digest of the log that is after all others.
-    #[must_use]
-    pub fn agreed(&self) -> Option<&str> {
-        let after = |head: &&Head, other: &Head| other.clock.compare(&head.clock) == Some(Ordering::Less);
-        let holds = |head: &&Head| self.heads.iter().all(|other| other.digest == head.digest || after(head, other));
-        self.heads.iter().find(holds).filter(|_| !self.invalid).map(|head| head.digest.as_str())
-    }
+/// The log that is after all others.
+#[must_use]
+pub fn agreed(heads: Vec<Head>) -> Option<String> {
+    let after = |head: &Head, other: &Head| other.clock.compare(&head.clock) == Some(Ordering::Less);
+    let holds = |head: &Head| heads.iter().all(|other| other.digest == head.digest || after(head, other));
+    let at = heads.iter().position(holds)?;
+    heads.into_iter().nth(at).map(|head| head.digest)
 }
 
 /// A node tells how far its log goes, and whether all control records it touched are valid.
@@ -79,8 +82,12 @@ pub fn head(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal> {
     if !run.merge.nodes.add(node_id) {
         return Err(No::Repeated.node(node_id));
     }
-    run.merge.add(Head { clock, digest });
-    run.merge.invalid |= !valid;
+    let mut heads = HEADS.or_default(turn.host, &id)?;
+    run.merge.invalid |= !add(&mut heads, Head { clock, digest }) || !valid;
+    if run.merge.invalid {
+        heads.clear();
+    }
+    HEADS.put(turn.host, &id, &heads);
     RUNS.put(turn.host, &id, &run);
     turn.touch(id);
     Ok(Json::object())

@@ -238,7 +238,8 @@ fn prune(turn: &mut Turn<'_>, id: NodeId, node: &Node) {
 /// log.
 ///
 /// # Errors
-/// [`No::UnknownSupervisor`], [`No::NodeKnown`], [`No::BadNodes`], [`No::TooManyLagging`], malformed.
+/// [`No::UnknownSupervisor`], [`No::OverrideOnMinority`], [`No::NodeKnown`], [`No::BadNodes`], [`No::TooManyLagging`],
+/// malformed.
 pub fn join(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal> {
     let id: NodeId = fields.take("node")?;
     turn.supervisor(fields)?;
@@ -281,7 +282,8 @@ pub fn enter(turn: &mut Turn<'_>, ids: &[u64], node: &Node) {
 /// A supervisor takes a node out for good.
 ///
 /// # Errors
-/// [`No::UnknownSupervisor`], [`No::UnknownNode`], [`No::NodeLeft`], [`No::UnsafeQuorum`], malformed.
+/// [`No::UnknownSupervisor`], [`No::OverrideOnMinority`], [`No::UnknownNode`], [`No::NodeLeft`], [`No::UnsafeQuorum`],
+/// malformed.
 pub fn decommission(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal> {
     let (id, mut node) = taken(turn.host, fields)?;
     turn.supervisor(fields)?;

@@ -5,6 +5,7 @@
 //! `BEGIN_PHASE`, and is carried out once a majority has it. On a minority the endpoint is disabled.
 
 use crate::{
+    digest::sha256,
     error::{No, Refusal, malformed},
     fields::{Field, Fields, bounded},
     ids::RunId,
@@ -13,11 +14,11 @@ use crate::{
     nodes,
     params::{SHORT_LIST_MAX, SIGNATURES_MAX, Wait},
     recover,
-    state::{Cause, Entry, Health, PROPOSALS, RECORDS, ROSTER, RUNS, Run},
+    state::{Cause, Entry, Health, PROPOSALS, RECORDS, ROSTER, RUNS, Run, WISHES},
     turn::{EVENT, Turn, insert, verb_run},
 };
 use reprise_guest::{
-    compact::{stored, stored_enum},
+    compact::{encoded, stored, stored_enum},
     json::Json,
     typed::json::Value,
 };
@@ -96,7 +97,7 @@ pub fn sign(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal> {
     let action: String = fields.take("action")?;
     let supervisor = turn.supervisor(fields)?;
     fields.end()?;
-    if node.health == Health::Partitioned || turn.whole.partition_ms.is_some() || turn.whole.census.partitioned() {
+    if node.health == Health::Partitioned {
         return Err(No::OverrideOnMinority.node(node_id));
     }
     let id = RunId::traced(&trace)?;
@@ -193,28 +194,45 @@ fn execute(turn: &mut Turn<'_>, id: RunId, mut run: Run, action: Action) -> Resu
             enter(turn, id, &mut run, State::Interrupted);
         }
         (_, State::BlockedCompensator) => enter(turn, id, &mut run, State::Rollback),
-        // A roll-forward under way is given up where it is: its order is void.
-        (_, State::Reconcile) => run.recovery.order = 0,
+        // A roll-forward under way is given up where it is: its order is void, and fenced off outside.
+        (_, State::Reconcile) => {
+            leader::fence(turn, id.phase)?;
+            run.recovery.order = 0;
+        }
         _ => {}
     }
     RUNS.put(turn.host, &id, &run);
     Ok(())
 }
 
-/// The supervisors whose accounts are reachable: thresholds of overrides under way change with them (R4 3).
+/// A supervisor asks for another roster: the supervisors whose accounts are reachable. It changes when as many as an
+/// override needs have asked for the same one in time, and thresholds of overrides under way change with it (R4 3).
 ///
 /// # Errors
-/// [`No::UnknownSupervisor`], [`No::BadList`], [`No::BadText`], malformed.
+/// [`No::UnknownSupervisor`], [`No::OverrideOnMinority`], [`No::BadList`], [`No::BadText`], malformed.
 pub fn roster(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal> {
-    turn.supervisor(fields)?;
+    let supervisor = turn.supervisor(fields)?;
     let names = take_roster(fields)?;
     fields.end()?;
-    ROSTER.put(turn.host, &names);
-    for id in turn.whole.proposals.clone() {
-        turn.touch(id);
+    let (until_ms, asked) = (turn.after(Wait::Override), sha256(&encoded(&names)));
+    WISHES.put(turn.host, &supervisor, &(until_ms, asked));
+    let roster = ROSTER.or_default(turn.host)?;
+    let (mut signatures, need) = (0, threshold(roster.len()));
+    for name in &roster {
+        let wish = WISHES.get(turn.host, name)?;
+        signatures += u32::from(wish.is_some_and(|(until_ms, wish)| until_ms > turn.now_ms && wish == asked));
+    }
+    if signatures >= need {
+        for name in &roster {
+            WISHES.delete(turn.host, name);
+        }
+        ROSTER.put(turn.host, &names);
+        for id in turn.whole.proposals.clone() {
+            turn.touch(id);
+        }
     }
     let mut answer = Json::object();
-    answer.number("need", threshold(names.len()));
+    answer.number("signatures", signatures).number("need", need);
     Ok(answer)
 }
 

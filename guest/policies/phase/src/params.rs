@@ -14,7 +14,8 @@ pub const BLEND_SAMPLES: u32 = 10;
 pub const WINDOW_SAMPLES: usize = 100;
 /// Priors of the phases, in milliseconds (section 6).
 pub const PRIORS_MS: [u64; 5] = [15_000, 20_000, 120_000, 30_000, 10_000];
-/// An `exec_status` is IN_PROGRESS past its SLA after so many priors. The document leaves the SLA to configuration.
+/// An `exec_status` is IN_PROGRESS past its SLA after so many priors. The document leaves the SLA to configuration; this
+/// one is for phases whose detector has learnt that they take long: at a cold start the detector is the earlier one.
 pub const SLA_PRIORS: u64 = 10;
 /// k in tenths for STRICT, DEFAULT and DEV_FAST (R3 7).
 pub const K_TENTHS: [u64; 3] = [12, 16, 20];
@@ -41,7 +42,7 @@ pub const NODES_MAX: u32 = 1_000;
 pub const NODE_IDS: u32 = 4_096;
 /// Most nodes that one event says were heard: each costs some 30,000 of a step's fuel if it was lost before.
 pub const HEARD_MAX: usize = 256;
-/// Most entries of a vector clock in an event.
+/// Most entries of a vector clock, of one in an event and of joined ones: nodes that have done something in the phase.
 pub const CLOCK_MAX: usize = 256;
 /// Most peers that one step takes out of the replication set.
 pub const LAGGING_PER_STEP: usize = 16;
@@ -51,6 +52,14 @@ pub const SHORT_LIST_MAX: usize = 64;
 pub const EFFECTS_MAX: u32 = 256;
 /// Generations whose runs stay to be looked at.
 pub const GENERATIONS_KEPT: u64 = 4;
+/// Largest term of a leader: there is always a next one.
+pub const TERM_MAX: u64 = 1 << 53;
+/// Most control records.
+pub const CONTROLS_MAX: u64 = 4_096;
+/// Days for which rates hold: their own and the next.
+pub const RATES_DAYS: u64 = 2;
+/// Least time to live and grace period, in milliseconds: people are told at the end of each.
+pub const PATIENCE_MIN_MS: u64 = 60_000;
 /// Longest name, in bytes.
 pub const TEXT_MAX: usize = 128;
 /// Longest duration of a phase or timeout, in milliseconds: a day.
@@ -151,7 +160,8 @@ impl Config {
         let mut waits_ms = Vec::with_capacity(WAITS.len());
         for (name, default) in WAITS {
             let wait = fields.maybe(name)?.unwrap_or(default);
-            within(name, wait, 1, 3_660 * DAY_MS)?;
+            let patience = waits_ms.len() == Wait::Grace as usize || waits_ms.len() == Wait::Ttl as usize;
+            within(name, wait, if patience { PATIENCE_MIN_MS } else { 1 }, 3_660 * DAY_MS)?;
             waits_ms.push(wait);
         }
         let currency: String = fields.maybe("currency")?.unwrap_or_else(|| "USD".into());

@@ -27,7 +27,7 @@ pub fn begin(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal> 
     let id = RunId::taken(fields)?;
     let token: u64 = fields.take("token")?;
     fields.end()?;
-    if node.health == Health::Partitioned || turn.whole.partition_ms.is_some() || turn.whole.census.partitioned() {
+    if node.health == Health::Partitioned || turn.on_minority() {
         return Err(No::PartitionError.says(&["BEGIN_PHASE is refused without a majority"]));
     }
     if turn.whole.leader.is_none() {
@@ -126,8 +126,8 @@ pub fn commit(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal>
     Ok(answer)
 }
 
-/// `phase_transition.started` or `.finished` of a node, with its vector clock. The first `finished` starts the consensus
-/// timer.
+/// `phase_transition.started` or `.finished` of a node, with its vector clock. The consensus timer runs while some have
+/// finished and some have not.
 ///
 /// # Errors
 /// [`No::UnknownNode`], [`No::NodeLeft`], [`No::LogReadOnly`], [`No::BadClock`], [`No::StaleClock`],
@@ -161,9 +161,9 @@ pub fn transition(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refu
     }
     (node.counter, node.vc_hash) = (counter, clock.hash());
     NODES.put(turn.host, &node_id, &node);
-    if event == "finished" {
-        let due_ms = turn.after(Wait::Consensus);
-        run.since.consensus_ms.get_or_insert(due_ms);
+    if run.finished.count() > 0 {
+        let due_ms = run.since.consensus_ms.unwrap_or(turn.after(Wait::Consensus));
+        run.since.consensus_ms = (run.started.count() > run.finished.count()).then_some(due_ms);
         watch(turn, id, &run);
         turn.touch(id);
     }
@@ -225,7 +225,10 @@ pub fn pass_barrier(turn: &mut Turn<'_>) -> Result<(), Refusal> {
 }
 
 /// Forgets a run that ended well, with its records and side effects. One that is HARD_FAILED may still be resumed.
-fn forget(turn: &mut Turn<'_>, id: RunId) -> Result<(), Refusal> {
+///
+/// # Errors
+/// Corrupt state.
+pub fn forget(turn: &mut Turn<'_>, id: RunId) -> Result<(), Refusal> {
     let Some(run) = RUNS.get(turn.host, &id)?.filter(|run| run.state == State::CleanExit) else { return Ok(()) };
     crate::sel::forget(turn, id, &run)?;
     crate::state::RECORDS.delete(turn.host, &run.log.begin);

@@ -15,16 +15,17 @@
 
 use crate::{
     error::Refusal,
+    fields::Fields,
     ids::RunId,
     leader,
     machine::{State, enter},
-    merge::Merge,
+    merge::{Merge, agreed},
     params::{ATTEMPTS, Wait},
     sel,
-    state::{LOCKS, Order, RUNS, Run, Step, majority},
+    state::{HEADS, LOCKS, ORDERS, Order, RUNS, Run, Step, majority},
     turn::{EVENT, RECOVERY, Turn, verb_run},
 };
-use reprise_guest::text::decimal;
+use reprise_guest::{abi::EffectStatus, text::decimal};
 
 /// Goes on with a recovery as far as it goes.
 ///
@@ -34,17 +35,14 @@ pub fn go(turn: &mut Turn<'_>, id: RunId, run: &mut Run) -> Result<(), Refusal> 
     if run.state == State::Interrupted {
         begin(turn, id, run)?;
     }
-    if !run.state.is_locked() || run.recovery.order != 0 {
-        return Ok(());
-    }
-    if turn.whole.partition_ms.is_some() || turn.whole.leader.is_none() {
+    if !run.state.is_locked() || run.recovery.order != 0 || stands_still(turn) {
         return Ok(());
     }
     if run.state == State::Reconcile && run.recovery.back {
         roll_back(turn, id, run);
     }
     if run.state == State::Reconcile && run.recovery.step == Step::VcMerge {
-        merge(turn, id, run);
+        merge(turn, id, run)?;
     }
     if run.state == State::Rollback && run.recovery.held && over_budget(run) {
         return give_up_attempt(turn, id, run);
@@ -53,6 +51,11 @@ pub fn go(turn: &mut Turn<'_>, id: RunId, run: &mut Run) -> Result<(), Refusal> 
         return blocked(turn, id, run);
     }
     order(turn, id, run)
+}
+
+/// Without a majority or a leader nothing is ordered, and what fails costs nothing.
+fn stands_still(turn: &Turn<'_>) -> bool {
+    turn.on_minority() || turn.whole.leader.is_none()
 }
 
 /// INTERRUPTED: once the lock is free an attempt begins, twice; then a person has to (H16).
@@ -68,6 +71,8 @@ fn begin(turn: &mut Turn<'_>, id: RunId, run: &mut Run) -> Result<(), Refusal> {
     }
     run.recovery.attempts += 1;
     run.merge = Merge::default();
+    run.recovery.reread = false;
+    HEADS.delete(turn.host, &id);
     if run.recovery.back {
         roll_back(turn, id, run);
     } else {
@@ -80,22 +85,26 @@ fn begin(turn: &mut Turn<'_>, id: RunId, run: &mut Run) -> Result<(), Refusal> {
 /// ROLLBACK. From here on there is no way forward.
 fn roll_back(turn: &mut Turn<'_>, id: RunId, run: &mut Run) {
     run.recovery.back = true;
-    run.recovery.order = 0;
+    run.recovery.reread = false;
     run.recovery.step = Step::SelCompensate;
     enter(turn, id, run, State::Rollback);
 }
 
 /// A majority of log heads: one log leads on, anything else back. Too few in time lead back as well.
-fn merge(turn: &mut Turn<'_>, id: RunId, run: &mut Run) {
+fn merge(turn: &mut Turn<'_>, id: RunId, run: &mut Run) -> Result<(), Refusal> {
     let late = turn.now_ms >= run.since.state_ms + turn.config.wait(Wait::Reconcile);
-    if run.merge.nodes.count() >= majority(turn.whole.census.members) {
-        match run.merge.agreed() {
-            Some(_) => run.recovery.step = Step::CheckpointFlush,
+    let enough = run.merge.nodes.count() >= majority(turn.whole.census.members);
+    if late || enough || run.merge.invalid {
+        let heads = HEADS.or_default(turn.host, &id)?;
+        match agreed(heads).filter(|_| enough && !run.merge.invalid) {
+            Some(digest) => {
+                run.merge.digest = digest;
+                run.recovery.step = Step::CheckpointFlush;
+            }
             None => roll_back(turn, id, run),
         }
-    } else if late || run.merge.invalid {
-        roll_back(turn, id, run);
     }
+    Ok(())
 }
 
 /// BLOCKED_COMPENSATOR for longer than T_blocked is HARD_FAILED and releases the barrier (R4 2).
@@ -110,41 +119,78 @@ fn blocked(turn: &mut Turn<'_>, id: RunId, run: &mut Run) -> Result<(), Refusal>
 /// Orders the step under way.
 fn order(turn: &mut Turn<'_>, id: RunId, run: &mut Run) -> Result<(), Refusal> {
     let token = LOCKS.or_default(turn.host, &id.phase)?.token;
-    if run.recovery.step == Step::SelCompensate && !sel::compensate(turn, id, run, token)? {
+    let reread = run.recovery.reread;
+    if !reread && run.recovery.step == Step::SelCompensate && !sel::compensate(turn, id, run, token)? {
         run.recovery.step = Step::SnapshotApply;
     }
-    let mut json = verb_run(
-        match run.recovery.step {
-            Step::WalFsync => "replay",
-            Step::CheckpointFlush => "roll_forward",
-            Step::SnapshotApply => "restore",
-            Step::VcMerge | Step::SelCompensate => return Ok(()),
-        },
-        id,
-    );
+    let name = match run.recovery.step {
+        _ if reread => "resume",
+        Step::WalFsync => "replay",
+        Step::CheckpointFlush => "roll_forward",
+        // Newer generations stand on what its snapshot would take away.
+        Step::SnapshotApply if id.g < turn.whole.g => return finish(turn, id, run, State::CleanExit),
+        Step::SnapshotApply => "restore",
+        Step::VcMerge | Step::SelCompensate => return Ok(()),
+    };
+    let mut json = verb_run(name, id);
     json.number("token", token).maybe("offset", run.log.checkpoint.map(|(offset, _)| offset));
-    if let Some(digest) = run.merge.agreed().filter(|_| run.recovery.step == Step::CheckpointFlush) {
-        json.text("digest", digest);
+    if reread {
+        json.maybe("crc", run.log.checkpoint.map(|(_, crc)| crc.into()));
+    } else if run.recovery.step == Step::CheckpointFlush {
+        json.text("digest", &run.merge.digest);
     }
     run.recovery.order = turn.order_step(RECOVERY, &mut json, &Order::Step(id, token));
     Ok(())
 }
 
-/// A step has ended. What was ordered under an older token does not count.
+/// An order has ended. What was ordered under an older token does not count. A leader that died is noticed later than
+/// its order expires, so that is only a failure when there was time to notice it.
 ///
 /// # Errors
 /// Corrupt state.
-pub fn ended(turn: &mut Turn<'_>, number: u64, id: RunId, token: u64, done: bool) -> Result<(), Refusal> {
-    let Some(mut run) = RUNS.get(turn.host, &id)? else { return Ok(()) };
+pub fn ended(turn: &mut Turn<'_>, id: RunId, token: u64, how: &EffectStatus) -> Result<(), Refusal> {
+    let Some(run) = RUNS.get(turn.host, &id)? else { return Ok(()) };
     let valid = LOCKS.or_default(turn.host, &id.phase)?.token == token;
-    if !valid || run.recovery.order != number || !run.state.is_locked() {
+    if !valid || !run.state.is_locked() {
         return Ok(());
     }
+    let of_leader = run.recovery.reread || run.recovery.step != Step::SelCompensate;
+    match how {
+        EffectStatus::Expired if of_leader && !stands_still(turn) => {
+            turn.run_timer(id, turn.after(Wait::Heartbeat) + NOTICED_MS);
+            Ok(())
+        }
+        EffectStatus::Done { answer } => settle(turn, id, run, Some(answer)),
+        _ => settle(turn, id, run, None),
+    }
+}
+
+/// From the end of a leader's silence until the whole knows, in milliseconds: the node's timer, then its judgement.
+const NOTICED_MS: u64 = 2;
+
+/// The run's timer is due: an order that expired has failed if the leader is there; all else is a matter of time.
+///
+/// # Errors
+/// Corrupt state.
+pub fn due(turn: &mut Turn<'_>, id: RunId, run: Run) -> Result<(), Refusal> {
+    if run.state.is_locked() && run.recovery.order != 0 && !ORDERS.has(turn.host, &run.recovery.order) {
+        return settle(turn, id, run, None);
+    }
+    turn.touch(id);
+    Ok(())
+}
+
+/// What follows from the end of an order: from an answer, or from none.
+fn settle(turn: &mut Turn<'_>, id: RunId, mut run: Run, answer: Option<&[u8]>) -> Result<(), Refusal> {
     run.recovery.order = 0;
-    let stands_still = turn.whole.partition_ms.is_some() || turn.whole.census.partitioned();
-    match (run.recovery.step, done) {
-        (_, false) if stands_still => {}
-        (Step::WalFsync, true) => run.recovery.step = Step::VcMerge,
+    match (run.recovery.step, answer.is_some()) {
+        (_, false) if stands_still(turn) => {}
+        _ if run.recovery.reread => resume(turn, id, &mut run, answer),
+        (Step::WalFsync, true) => {
+            run.recovery.step = Step::VcMerge;
+            run.since.state_ms = turn.now_ms;
+            crate::machine::watch(turn, id, &run);
+        }
         (Step::CheckpointFlush, true) | (Step::SnapshotApply, true) => {
             finish(turn, id, &mut run, State::CleanExit)?;
         }
@@ -161,6 +207,16 @@ pub fn ended(turn: &mut Turn<'_>, number: u64, id: RunId, token: u64, done: bool
     RUNS.put(turn.host, &id, &run);
     turn.touch(id);
     Ok(())
+}
+
+/// The new leader has read the checkpoint: it goes on, or, if the checksum fails or nothing can be read, back (R2 6).
+fn resume(turn: &mut Turn<'_>, id: RunId, run: &mut Run, answer: Option<&[u8]>) {
+    run.recovery.reread = false;
+    let read = answer.and_then(|answer| Fields::read(answer).ok()?.take::<u32>("crc").ok());
+    if read.is_none() || read != run.log.checkpoint.map(|(_, crc)| crc) {
+        run.recovery.back = true;
+        turn.alert_run("checkpoint_damaged", id);
+    }
 }
 
 /// An attempt has failed: back to INTERRUPTED.
@@ -191,6 +247,7 @@ pub fn finish(turn: &mut Turn<'_>, id: RunId, run: &mut Run, to: State) -> Resul
         (_, false) => "rollforward",
     };
     run.recovery.order = 0;
+    HEADS.delete(turn.host, &id);
     enter(turn, id, run, to);
     leader::release(turn, id)?;
     let mut said = verb_run("phase_transition.finished", id);

@@ -81,9 +81,8 @@ pub fn record(turn: &mut Turn<'_>, fields: &mut Fields) -> Result<Json, Refusal>
     let effect = SideEffect { key: place.1, direction, undo, cost, undo_cost, said };
     EFFECTS.put(turn.host, &(id, index), &effect);
     run.spend.effects += 1;
-    run.spend.cap = cap;
     run.recovery.uncompensated = run.spend.effects;
-    spend(turn, id, &mut run, cost, direction);
+    spend(turn, id, &mut run, cap, cost, direction);
     RUNS.put(turn.host, &id, &run);
     Ok(answer(index))
 }
@@ -95,9 +94,11 @@ fn answer(index: u32) -> Json {
     json
 }
 
-/// Counts what was spent. Past the cap automation stops, and people are told once.
-fn spend(turn: &mut Turn<'_>, id: RunId, run: &mut Run, cost: u64, direction: u64) {
+/// Counts what was spent. Past the cap automation stops, and people are told once. The cap may be another one than
+/// before: another region's.
+fn spend(turn: &mut Turn<'_>, id: RunId, run: &mut Run, cap: u64, cost: u64, direction: u64) {
     let before = budget::exceeded(run);
+    run.spend.cap = cap;
     budget::count(turn, run, cost, direction);
     if budget::exceeded(run) && !before {
         run.recovery.held = true;
@@ -131,7 +132,7 @@ pub fn compensated(turn: &mut Turn<'_>, id: RunId, run: &mut Run) -> Result<(), 
     run.recovery.uncompensated = index;
     if let Some(effect) = EFFECTS.get(turn.host, &(id, index))? {
         let opposite = if effect.direction == 0 { 0 } else { 3 - effect.direction };
-        spend(turn, id, run, effect.undo_cost, opposite);
+        spend(turn, id, run, run.spend.cap, effect.undo_cost, opposite);
     }
     Ok(())
 }

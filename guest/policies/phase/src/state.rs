@@ -16,6 +16,7 @@ use crate::{
     control::Control,
     detector::Window,
     ids::{NodeId, Nodes, Phase, RunId},
+    merge::Head,
     overrides::Proposal,
     params::{Config, Region},
     ring::Ring,
@@ -33,6 +34,8 @@ pub const ROSTER: Cell<Vec<String>> = Cell::new(b"roster");
 pub const NODES: Map<NodeId, Node> = Map::new(b"node/");
 /// Nodes that are out of the replication set (H11).
 pub const LAGGING: Cell<Nodes> = Cell::new(b"lagging");
+/// Which roster each supervisor asks for: until when, in milliseconds, and its SHA-256 (H9).
+pub const WISHES: Map<String, (u64, [u8; 32])> = Map::new(b"wish/");
 /// What remains of a node whose clock was pruned: SHA-256 of its last clock (H12).
 pub const TOMBSTONES: Map<NodeId, [u8; 32]> = Map::new(b"tombstone/");
 /// The ring as it should be: the members, by hash.
@@ -43,6 +46,8 @@ pub const RINGS: Map<u32, Ring> = Map::new(b"ring/");
 pub const STREAMS: Cell<Vec<u64>> = Cell::new(b"streams");
 /// Runs of phases.
 pub const RUNS: Map<RunId, Run> = Map::new(b"run/");
+/// Heads of logs that a run in RECONCILE merges, one for each digest.
+pub const HEADS: Map<RunId, Vec<Head>> = Map::new(b"head/");
 /// Recovery locks: one for each phase (H7).
 pub const LOCKS: Map<Phase, Lock> = Map::new(b"lock/");
 /// The log.

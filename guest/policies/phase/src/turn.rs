@@ -165,17 +165,28 @@ impl<'h> Turn<'h> {
         self.host.log(level, &join(parts));
     }
 
-    /// The supervisor that an event names is on the roster.
+    /// Fewer than a majority can be reached, or could at the end of the last tick (section 5).
+    #[must_use]
+    #[inline(never)]
+    pub fn on_minority(&self) -> bool {
+        self.whole.partition_ms.is_some() || self.whole.census.partitioned()
+    }
+
+    /// The supervisor that an event names is on the roster, and not on a minority: who let nodes in there would make a
+    /// majority of it (section 5).
     ///
     /// # Errors
-    /// [`No::UnknownSupervisor`], malformed.
+    /// [`No::UnknownSupervisor`], [`No::OverrideOnMinority`], malformed.
     #[inline(never)]
     pub fn supervisor(&mut self, fields: &mut Fields) -> Result<String, Refusal> {
         let name: String = fields.take("supervisor")?;
-        if ROSTER.or_default(self.host)?.contains(&name) {
-            return Ok(name);
+        if !ROSTER.or_default(self.host)?.contains(&name) {
+            return Err(No::UnknownSupervisor.says(&[&name]));
         }
-        Err(No::UnknownSupervisor.says(&[&name]))
+        if self.on_minority() {
+            return Err(No::OverrideOnMinority.says(&["wait for a majority"]));
+        }
+        Ok(name)
     }
 }
 

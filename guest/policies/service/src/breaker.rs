@@ -60,6 +60,8 @@ pub struct Dependency {
     pub failed_ms: Vec<u64>,
     /// Since when it has failed and not succeeded, in milliseconds.
     pub failing_since_ms: Option<u64>,
+    /// It had failed for more than 30 seconds when it was last heard of (3.2).
+    pub persistent: bool,
     /// Successes since the breaker is half open.
     pub successes: u32,
     /// Number of the trial that is under way; 0 for none.
@@ -67,7 +69,7 @@ pub struct Dependency {
     /// Operations that wait.
     pub waiting: u32,
 }
-stored!(Dependency { breaker, failed_ms, failing_since_ms, successes, trial, waiting });
+stored!(Dependency { breaker, failed_ms, failing_since_ms, persistent, successes, trial, waiting });
 
 impl Dependency {
     /// One that has not failed.
@@ -77,6 +79,7 @@ impl Dependency {
             breaker: Breaker::Closed,
             failed_ms: Vec::new(),
             failing_since_ms: None,
+            persistent: false,
             successes: 0,
             trial: 0,
             waiting: 0,
@@ -85,11 +88,11 @@ impl Dependency {
 
     /// What the failure amounts to: none, transient, or persistent after 30 seconds (3.1, 3.2).
     #[must_use]
-    pub fn failure(&self, now_ms: u64) -> &'static str {
-        match self.failing_since_ms {
-            None => "NONE",
-            Some(since_ms) if now_ms.saturating_sub(since_ms) > PERSISTENT_MS => "PERSISTENT",
-            Some(_) => "TRANSIENT",
+    pub const fn failure(&self) -> &'static str {
+        match (self.failing_since_ms, self.persistent) {
+            (None, _) => "NONE",
+            (Some(_), false) => "TRANSIENT",
+            (Some(_), true) => "PERSISTENT",
         }
     }
 }
@@ -111,6 +114,8 @@ pub fn heard(turn: &mut Turn<'_>, name: &str, number: u64, ok: bool) -> Result<(
     } else {
         dependency.failing_since_ms.get_or_insert(turn.now_ms);
     }
+    let failing_since_ms = dependency.failing_since_ms.unwrap_or(turn.now_ms);
+    dependency.persistent = turn.now_ms.saturating_sub(failing_since_ms) > PERSISTENT_MS;
     let trial = dependency.trial == number;
     match (dependency.breaker, ok) {
         (Breaker::Closed, false) => {

@@ -79,6 +79,19 @@ impl Database {
         elsewhere.map_or(by_majority, |lsn| by_majority.min(lsn))
     }
 
+    /// A region lives: its checks do not say that it is gone, and a node there answers.
+    #[must_use]
+    pub fn lives(&self, region: usize) -> bool {
+        self.regions[region].failures < FAILED_CHECKS && self.heir(region as u32, 0, "", "").is_some()
+    }
+
+    /// The active region is gone, and there is no other one that lives.
+    #[must_use]
+    pub fn stranded(&self) -> bool {
+        self.regions[self.active as usize].failures >= FAILED_CHECKS
+            && !(0..self.regions.len()).any(|region| self.lives(region))
+    }
+
     /// Who of a region can take over: answers, has everything acknowledged, is not who has failed. The one with the
     /// most writes, the first of equals; who has failed at it before comes last.
     #[must_use]
@@ -139,7 +152,7 @@ pub fn write(turn: &mut Turn<'_>, event: &Write) -> Result<Json, Rejection> {
     }
     database.writes += 1;
     database.nodes[at].lsn = database.writes;
-    turn.timer_of("write", database.writes, Operation::Database.timeout_ms());
+    turn.timer_of("write", database.writes, Operation::Database.timeout_ms() + 1);
     let mut answer = Json::object();
     answer.number("lsn", database.writes).number("token", event.token);
     save(turn, &database);
@@ -180,7 +193,7 @@ pub fn replicated(turn: &mut Turn<'_>, event: &Replicated) -> Result<Json, Rejec
     Ok(answer)
 }
 
-/// A write has had its time (10.3).
+/// A write has had more than its time (10.3).
 ///
 /// # Errors
 /// None: it is called like those that have some.
@@ -277,10 +290,14 @@ pub fn save(turn: &mut Turn<'_>, database: &Database) {
     let answering = || database.voters().filter(|node| node.answers());
     let quorum = answering().count() * 2 > database.voters().count();
     let lags = answering().filter(|node| node.name != database.primary()).map(|node| node.lag_ms);
+    let (readable, stranded) = (answering().next().is_some(), database.stranded());
     let data = &mut turn.exchange.data;
     data.lag_ms = lags.max().unwrap_or_default();
-    data.readable = database.nodes.iter().any(Node::answers);
+    data.readable = readable;
     data.quorum = quorum;
+    if !core::mem::replace(&mut data.stranded, stranded) && stranded {
+        turn.alert(Severity::P0, "no_region_left", &database.regions[database.active as usize].name);
+    }
     DATABASE.put(turn.host, database);
 }
 

@@ -3,9 +3,9 @@
 use crate::{
     error::No,
     events::{MarketData, Quote, Request},
-    params::{ORDER_MAX, STALE_MAX_MS},
+    params::{ORDER_MAX, STALE_MAX_MS, SYMBOLS_MAX},
     state::{Exchange, QUOTES},
-    turn::{Turn, number, text, word},
+    turn::{Turn, number, one_more, text, word},
 };
 use reprise_guest::{abi::Rejection, json::Json};
 
@@ -48,10 +48,13 @@ pub fn request(turn: &mut Turn<'_>, event: &Request) -> Result<Json, Rejection> 
 /// A price was heard.
 ///
 /// # Errors
-/// [`No::BadText`], [`No::BadNumber`].
+/// [`No::BadText`], [`No::BadNumber`], [`No::TooMany`].
 pub fn market_data(turn: &mut Turn<'_>, event: &MarketData) -> Result<Json, Rejection> {
     text("symbol", &event.symbol)?;
     number("price", event.price, 1, ORDER_MAX)?;
+    if !QUOTES.has(turn.host, &event.symbol) {
+        one_more(&mut turn.exchange.census.symbols, SYMBOLS_MAX, &event.symbol)?;
+    }
     QUOTES.put(turn.host, &event.symbol, &(event.price, turn.now_ms));
     Ok(Json::object())
 }

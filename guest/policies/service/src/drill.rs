@@ -205,7 +205,7 @@ pub fn start(turn: &mut Turn<'_>, event: &StartDrill) -> Result<Json, Rejection>
         }
         _ => {}
     }
-    turn.ask("chaos", Operation::Http.timeout_ms(), &mut payload, &Sent::Drill);
+    turn.ask("chaos", Operation::Http.timeout_ms(), &mut payload, &Sent::Drill(drill.number, Phase::Injected));
     turn.timer_of("drill", drill.number, fault.limit_ms());
     DRILL.put(turn.host, &drill);
     let mut answer = Json::object();
@@ -241,11 +241,15 @@ pub fn recovered(turn: &mut Turn<'_>, number: u64, recovery: &Recovery) -> Resul
             drill.phase = Phase::Testing;
             let mut payload = Json::object();
             payload.text("do", "test_critical_flows");
-            turn.ask("tester", Operation::Http.timeout_ms(), &mut payload, &Sent::Drill);
+            let sent = Sent::Drill(drill.number, Phase::Testing);
+            turn.ask("tester", Operation::Http.timeout_ms(), &mut payload, &sent);
         } else {
             end(turn, &mut drill, Phase::Done);
         }
-    } else if drill.phase == Phase::Failback && recovery.kind == Kind::Failback {
+    } else if drill.phase == Phase::Failback
+        && recovery.kind == Kind::Failback
+        && recovery.work.target != recovery.subject
+    {
         end(turn, &mut drill, Phase::Done);
     } else {
         return Ok(());
@@ -254,13 +258,17 @@ pub fn recovered(turn: &mut Turn<'_>, number: u64, recovery: &Recovery) -> Resul
     Ok(())
 }
 
-/// The fault was injected, or critical flows were tested.
+/// The fault was injected, or critical flows were tested. What comes late, when the drill has gone on or another one has
+/// begun, changes nothing.
 ///
 /// # Errors
 /// Corrupt state.
-pub fn answered(turn: &mut Turn<'_>, done: bool) -> Result<(), Rejection> {
+pub fn answered(turn: &mut Turn<'_>, number: u64, phase: Phase, done: bool) -> Result<(), Rejection> {
     let Some(mut drill) = DRILL.get(turn.host)? else { return Ok(()) };
-    match drill.phase {
+    if (drill.number, drill.phase) != (number, phase) {
+        return Ok(());
+    }
+    match phase {
         Phase::Injected | Phase::Testing if !done => end(turn, &mut drill, Phase::Failed),
         Phase::Injected if drill.fault == Fault::Latency => end(turn, &mut drill, Phase::Done),
         Phase::Testing => {

@@ -50,7 +50,7 @@ pub fn effect(turn: &mut Turn<'_>, result: &EffectResult) -> Result<(), Rejectio
         Sent::Stage(recovery) => recovery::answered(turn, number, recovery, &result.status),
         Sent::Call(operation) => operations::answered(turn, number, &operation, &result.status),
         Sent::Probe(dependency) => breaker::heard(turn, &dependency, number, done),
-        Sent::Drill => drill::answered(turn, done),
+        Sent::Drill(number, phase) => drill::answered(turn, number, phase, done),
     }
 }
 

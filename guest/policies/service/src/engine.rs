@@ -4,7 +4,7 @@
 use crate::{
     integrity, matches,
     orders::{self, Status},
-    params::SLICE,
+    params::{SLICE, SLICE_MATCHES},
     stage::Stage,
     state::{BOOK, MATCHES, OPEN, ORDERS, QUEUE, place_in_book},
     turn::Turn,
@@ -79,9 +79,10 @@ fn reload(turn: &mut Turn<'_>) -> Result<usize, Rejection> {
     Ok(numbers.len())
 }
 
-/// A match that does not fit is a violation: trading halts, and the others are applied.
+/// A match that does not fit is a violation: trading halts, and the others are applied. Answers what that takes of a
+/// slice.
 fn rematch(turn: &mut Turn<'_>) -> Result<usize, Rejection> {
-    let numbers = MATCHES.numbers(turn.host, None, SLICE);
+    let numbers = MATCHES.numbers(turn.host, None, SLICE_MATCHES);
     for number in &numbers {
         if let Some(unprocessed) = MATCHES.get(turn.host, number)? {
             MATCHES.delete(turn.host, number);
@@ -91,11 +92,13 @@ fn rematch(turn: &mut Turn<'_>) -> Result<usize, Rejection> {
         }
         turn.exchange.engine.processed = *number;
     }
-    Ok(numbers.len())
+    Ok(numbers.len() * (SLICE / SLICE_MATCHES) as usize)
 }
 
+/// The engine matches again since it resumed: what it has logged comes before orders that it has not seen.
 fn submit(turn: &mut Turn<'_>) -> Result<usize, Rejection> {
-    let numbers = QUEUE.numbers(turn.host, None, SLICE);
+    let matched = rematch(turn)?;
+    let numbers = QUEUE.numbers(turn.host, None, SLICE - matched as u32);
     for number in &numbers {
         QUEUE.delete(turn.host, number);
         let Some(mut order) = ORDERS.get(turn.host, number)? else { continue };
@@ -109,7 +112,7 @@ fn submit(turn: &mut Turn<'_>) -> Result<usize, Rejection> {
     if !numbers.is_empty() {
         turn.say("client", Json::object().text("do", "submitted").number("orders", numbers.len() as u64));
     }
-    Ok(numbers.len())
+    Ok(matched + numbers.len())
 }
 
 /// The best order of a side, if the book has any.

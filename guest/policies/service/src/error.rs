@@ -83,6 +83,8 @@ reprise_guest::rejection_codes! {
         NothingCached = 162,
         /// Too many operations wait.
         QueueFull = 163,
+        /// Another dependency, symbol or corrupt place than may be kept.
+        TooMany = 164,
         /// Nothing waits for a person.
         NothingWaits = 170,
         /// The region does not have everything that was acknowledged (3.3).

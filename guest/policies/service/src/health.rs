@@ -39,7 +39,11 @@ impl Colour {
 #[must_use]
 pub fn colour(exchange: &Exchange) -> Colour {
     let (data, census) = (&exchange.data, &exchange.census);
-    let red = exchange.halt.is_some() || census.down_critical > 0 || data.lag_ms > LAG_RED_MS || !data.readable;
+    let red = exchange.halt.is_some()
+        || census.down_critical > 0
+        || data.lag_ms > LAG_RED_MS
+        || !data.readable
+        || data.stranded;
     let yellow = exchange.read_only()
         || census.down_other > 0
         || census.zones_down > 0

@@ -4,7 +4,7 @@ use crate::{
     error::No,
     orders::Status,
     params::{FORGET_MAX, KEY_TTL_MS},
-    state::{EXPIRIES, Figure, KEYS, OPERATIONS},
+    state::{CACHED, EXPIRIES, Figure, KEYS, OPERATIONS},
     turn::Turn,
 };
 use reprise_guest::{
@@ -84,8 +84,14 @@ pub fn forget(turn: &mut Turn<'_>) -> Result<(), Rejection> {
             EXPIRIES.put(turn.host, &(*at_ms, (u8::from(*operation), name.clone())), &expiry);
         } else if *operation {
             // A name that is in use again has another entry of its own.
-            if OPERATIONS.get(turn.host, name)?.is_some_and(|op| op.expires_ms == *at_ms) {
+            if let Some(op) = OPERATIONS.get(turn.host, name)?.filter(|op| op.expires_ms == *at_ms) {
                 OPERATIONS.delete(turn.host, name);
+                // So is its answer in the cache, if no later one took its place.
+                let cached = (op.dependency, op.request);
+                let answered_ms = CACHED.get(turn.host, &cached)?.map(|(answered_ms, _)| answered_ms);
+                if answered_ms.is_some_and(|answered_ms| answered_ms.saturating_add(KEY_TTL_MS) <= *at_ms) {
+                    CACHED.delete(turn.host, &cached);
+                }
             }
         } else if KEYS.get(turn.host, name)?.is_some_and(|kept| kept.expires_ms == *at_ms) {
             KEYS.delete(turn.host, name);

@@ -8,7 +8,7 @@ use crate::{
     error::No,
     events::{Corruption, NewPosition, OrderState, Resume, Totals},
     orders,
-    params::{LEVERAGE_MAX, ORDER_MAX},
+    params::{LEVERAGE_MAX, ORDER_MAX, PLACES_MAX},
     stage::Kind,
     state::{Figure, POSITIONS},
     turn::{Turn, number, text},
@@ -121,9 +121,12 @@ pub fn totals(turn: &mut Turn<'_>, event: &Totals) -> Result<Json, Rejection> {
 /// A checksum does not match (8.1).
 ///
 /// # Errors
-/// [`No::BadText`].
+/// [`No::BadText`], [`No::TooMany`].
 pub fn corruption(turn: &mut Turn<'_>, event: &Corruption) -> Result<Json, Rejection> {
     text("place", &event.place)?;
+    if turn.exchange.data.corrupt >= PLACES_MAX {
+        return Err(No::TooMany.about(&event.place));
+    }
     verdict::plan(turn, Kind::Corruption, &event.place, "checksum")?;
     Ok(Json::object())
 }

@@ -6,10 +6,10 @@ use crate::{
     breaker::{self, Breaker, Dependency},
     error::No,
     events, idempotency,
-    params::{Operation, RETRIES_MAX, WAITING_MAX},
+    params::{DEPENDENCIES_MAX, Operation, RETRIES_MAX, WAITING_MAX},
     retry,
     state::{CACHED, DEPENDENCIES, Figure, OPERATIONS, Sent, WAITING},
-    turn::{Turn, text, word},
+    turn::{Turn, one_more, text, word},
 };
 use reprise_guest::{
     abi::{EffectStatus, Rejection},
@@ -106,7 +106,7 @@ const ANSWER_MAX: usize = 1_024;
 ///
 /// # Errors
 /// [`No::OperationReused`], [`No::BadText`], [`No::UnknownWord`], [`No::CircuitOpen`], [`No::NothingCached`],
-/// [`No::QueueFull`].
+/// [`No::QueueFull`], [`No::TooMany`].
 pub fn operation(turn: &mut Turn<'_>, event: events::Operation) -> Result<Json, Rejection> {
     let fingerprint = idempotency::fingerprint(&[&event.kind, &event.dependency, &event.request, &event.fallback], &[]);
     if let Some(known) = OPERATIONS.get(turn.host, &event.operation)? {
@@ -123,7 +123,12 @@ pub fn operation(turn: &mut Turn<'_>, event: events::Operation) -> Result<Json, 
     }
     let kind = Operation::ALL[word("kind", &event.kind, &Operation::NAMES)?];
     let fallback = Fallback::ALL[word("fallback", &event.fallback, &Fallback::NAMES)?];
-    let dependency = DEPENDENCIES.of(turn.host, &event.dependency)?.unwrap_or_default();
+    let known = DEPENDENCIES.of(turn.host, &event.dependency)?;
+    if known.is_none() {
+        one_more(&mut turn.exchange.census.dependencies, DEPENDENCIES_MAX, &event.dependency)?;
+        DEPENDENCIES.set(turn.host, &event.dependency, &Dependency::new());
+    }
+    let dependency = known.unwrap_or_default();
     let mut op = Op {
         kind,
         dependency: event.dependency,

@@ -56,6 +56,12 @@ pub const SERVICES_MAX: u32 = 1_000;
 pub const INIT_SERVICES_MAX: usize = 128;
 /// Most database nodes: they are one record.
 pub const NODES_MAX: usize = 32;
+/// Most dependencies of operations.
+pub const DEPENDENCIES_MAX: u32 = 1_000;
+/// Most symbols whose price is kept.
+pub const SYMBOLS_MAX: u32 = 10_000;
+/// Most places that are corrupt at a time.
+pub const PLACES_MAX: u32 = 10_000;
 /// Most operators.
 pub const OPERATORS_MAX: usize = 64;
 /// Highest price of a lot, in money units, and most lots of an order.
@@ -66,8 +72,10 @@ pub const MONEY_MAX: u64 = 1_000_000_000_000_000;
 pub const LEVERAGE_MAX: u64 = 1_000;
 /// Fees are parts of a million of what a trade is worth, at most all of it.
 pub const PPM: u64 = 1_000_000;
-/// Orders, matches or entries that one step of a recovery works through.
+/// Orders or entries that one step of a recovery works through.
 pub const SLICE: u32 = 64;
+/// Matches that one step applies: each costs as much fuel as four orders.
+pub const SLICE_MATCHES: u32 = SLICE / 4;
 /// Most of what is due, or waits for a breaker, that one step takes on.
 pub const STEP_MAX: u32 = 16;
 /// Most operations that wait for one dependency.

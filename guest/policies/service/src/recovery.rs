@@ -89,7 +89,11 @@ pub fn begin(turn: &mut Turn<'_>, kind: Kind, subject: &str, cause: &str) -> Res
     turn.exchange.last.recovery += 1;
     let number = turn.exchange.last.recovery;
     turn.exchange.count(Figure::Recoveries);
-    forget(turn, number)?;
+    if let Some(old) = number.checked_sub(HISTORY)
+        && let Some(recovery) = RECOVERIES.get(turn.host, &old)?
+    {
+        store(turn, old, &recovery);
+    }
     let Some(first) = kind.stages().first().copied() else { return Ok(()) };
     let mut recovery = Recovery {
         kind,
@@ -106,7 +110,8 @@ pub fn begin(turn: &mut Turn<'_>, kind: Kind, subject: &str, cause: &str) -> Res
     };
     ACTIVE.put(turn.host, &(kind as u8, subject.into()), &number);
     if let Some(objective_ms) = kind.objective_ms() {
-        turn.timer_of("objective", number, objective_ms);
+        // Who is back when the time is over has met it.
+        turn.timer_of("objective", number, objective_ms + 1);
     }
     let severity = match kind {
         Kind::Region | Kind::Corruption => Severity::P0,
@@ -116,7 +121,7 @@ pub fn begin(turn: &mut Turn<'_>, kind: Kind, subject: &str, cause: &str) -> Res
     turn.alert(severity, kind.name(), subject);
     stands(turn, number, &recovery, true)?;
     perform(turn, number, &mut recovery)?;
-    RECOVERIES.put(turn.host, &number, &recovery);
+    store(turn, number, &recovery);
     Ok(())
 }
 
@@ -153,7 +158,7 @@ pub fn answered(turn: &mut Turn<'_>, effect: u64, number: u64, status: &EffectSt
         EffectStatus::Failed { .. } | EffectStatus::Retry { .. } => setback(turn, number, &mut recovery, "failed")?,
         EffectStatus::Expired => setback(turn, number, &mut recovery, "timed out")?,
     }
-    RECOVERIES.put(turn.host, &number, &recovery);
+    store(turn, number, &recovery);
     Ok(())
 }
 
@@ -165,7 +170,7 @@ pub fn retry(turn: &mut Turn<'_>, number: u64) -> Result<(), Rejection> {
     let Some(mut recovery) = RECOVERIES.get(turn.host, &number)? else { return Ok(()) };
     if recovery.sent == 0 && recovery.ended_ms.is_none() && recovery.stage != Stage::Person {
         ask(turn, number, &mut recovery);
-        RECOVERIES.put(turn.host, &number, &recovery);
+        store(turn, number, &recovery);
     }
     Ok(())
 }
@@ -181,11 +186,11 @@ pub fn slice(turn: &mut Turn<'_>, number: u64) -> Result<(), Rejection> {
         engine::Slice::Over => advance(turn, number, &mut recovery)?,
         engine::Slice::NotMine => {}
     }
-    RECOVERIES.put(turn.host, &number, &recovery);
+    store(turn, number, &recovery);
     Ok(())
 }
 
-/// The objective's time is over, and the recovery is not (13).
+/// More than the objective's time is over, and the recovery is not (13).
 ///
 /// # Errors
 /// Corrupt state.
@@ -211,7 +216,7 @@ pub fn recover(turn: &mut Turn<'_>, event: &Recover) -> Result<Json, Rejection> 
     }
     recovery.attempt = 1;
     first(turn, number, &mut recovery)?;
-    RECOVERIES.put(turn.host, &number, &recovery);
+    store(turn, number, &recovery);
     let mut answer = Json::object();
     answer.number("recovery", number).text("stage", recovery.stage.name());
     Ok(answer)
@@ -225,7 +230,7 @@ pub fn reconsider(turn: &mut Turn<'_>, number: u64) -> Result<(), Rejection> {
     let Some(mut recovery) = RECOVERIES.get(turn.host, &number)? else { return Ok(()) };
     if recovery.stage == Stage::Choose {
         choose(turn, number, &mut recovery)?;
-        RECOVERIES.put(turn.host, &number, &recovery);
+        store(turn, number, &recovery);
     }
     Ok(())
 }
@@ -357,11 +362,12 @@ fn stands(turn: &mut Turn<'_>, number: u64, recovery: &Recovery, begins: bool) -
     Ok(())
 }
 
-/// Forgets the recovery that is [`HISTORY`] older, if it is over.
-fn forget(turn: &mut Turn<'_>, number: u64) -> Result<(), Rejection> {
-    let Some(old) = number.checked_sub(HISTORY) else { return Ok(()) };
-    if RECOVERIES.get(turn.host, &old)?.is_some_and(|recovery| recovery.ended_ms.is_some()) {
-        RECOVERIES.delete(turn.host, &old);
+/// Stores a recovery, or forgets it: it is over, and [`HISTORY`] others have begun since.
+#[inline(never)]
+fn store(turn: &mut Turn<'_>, number: u64, recovery: &Recovery) {
+    if recovery.ended_ms.is_some() && turn.exchange.last.recovery - number >= HISTORY {
+        RECOVERIES.delete(turn.host, &number);
+    } else {
+        RECOVERIES.put(turn.host, &number, recovery);
     }
-    Ok(())
 }

@@ -33,9 +33,12 @@ pub fn check(turn: &mut Turn<'_>, event: &RegionCheck) -> Result<Json, Rejection
     let region = &mut database.regions[at];
     region.failures = if event.ok { 0 } else { region.failures.saturating_add(1) };
     let failures = region.failures;
-    if at == database.active as usize && failures >= FAILED_CHECKS {
-        verdict::plan(turn, Kind::Region, &event.region, "region checks")?;
-    } else if failures == FAILED_CHECKS {
+    // The other one that is back may take over.
+    let active = &database.regions[database.active as usize];
+    if active.failures >= FAILED_CHECKS {
+        verdict::plan(turn, Kind::Region, &active.name, "region checks")?;
+    }
+    if at != database.active as usize && failures == FAILED_CHECKS {
         turn.alert(Severity::P1, "standby_region_down", &event.region);
     }
     database::save(turn, &database);
@@ -44,14 +47,15 @@ pub fn check(turn: &mut Turn<'_>, event: &RegionCheck) -> Result<Json, Rejection
     Ok(answer)
 }
 
-/// Whether the active region of this name is gone, and there is another one.
+/// Whether the active region of this name is gone, and there is another one that lives. Shutting it out for one that is
+/// gone too would leave nothing to go back to.
 ///
 /// # Errors
 /// Corrupt state.
 pub fn is_lost(turn: &mut Turn<'_>, name: &str) -> Result<bool, Rejection> {
     let database = database::load(turn)?;
     let active = &database.regions[database.active as usize];
-    Ok(active.name == name && active.failures >= FAILED_CHECKS && database.regions.len() > 1)
+    Ok(active.name == name && active.failures >= FAILED_CHECKS && !database.stranded())
 }
 
 /// An operator goes back to the first region, when the cause of its failure is known (3.3).
@@ -98,14 +102,16 @@ pub fn detach(turn: &mut Turn<'_>, event: &Detach) -> Result<Json, Rejection> {
     Ok(Json::object())
 }
 
-/// Says which region takes over: the other one.
+/// Says which region takes over: the other one. If that has died meanwhile and the old one lives, the old one stays, and
+/// the other is shut out.
 ///
 /// # Errors
 /// Corrupt state.
 pub fn aim(turn: &mut Turn<'_>, recovery: &mut Recovery) -> Result<(), Rejection> {
     let database = database::load(turn)?;
-    let other = database.regions.iter().find(|region| region.name != recovery.subject);
-    recovery.work.target = other.map_or_else(String::new, |region| region.name.clone());
+    let rank = |at: &usize| (database.lives(*at), database.regions[*at].name != recovery.subject);
+    let target = (0..database.regions.len()).max_by_key(rank).unwrap_or_default();
+    recovery.work.target = database.regions[target].name.clone();
     Ok(())
 }
 
@@ -137,7 +143,7 @@ pub fn switched(turn: &mut Turn<'_>, recovery: &Recovery) -> Result<Option<&'sta
     database.active = target as u32;
     let lsn = database.nodes[at].lsn;
     database::lead(&mut database, at, lsn);
-    if recovery.kind == Kind::Failback {
+    if recovery.kind == Kind::Failback && target == 0 {
         for node in &mut database.nodes {
             node.fenced = false;
         }

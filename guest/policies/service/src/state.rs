@@ -5,7 +5,7 @@ use crate::{
     audit::Audit,
     breaker::Dependency,
     database::Database,
-    drill::Drill,
+    drill::{Drill, Phase},
     engine::Engine,
     health::Colour,
     idempotency::{Expiry, Kept},
@@ -48,7 +48,7 @@ pub const DEPENDENCIES: Map<String, Dependency> = Map::new(b"dependency/");
 pub const OPERATIONS: Map<String, Op> = Map::new(b"operation/");
 /// Operations that wait for a breaker: (dependency, ticket).
 pub const WAITING: Map<(String, u64), String> = Map::new(b"waiting/");
-/// The last good answer: (dependency, request) to (time, answer).
+/// The last good answer of 24 hours: (dependency, request) to (time, answer).
 pub const CACHED: Map<(String, String), (u64, String)> = Map::new(b"cached/");
 /// The last price of a symbol and when it was heard, in milliseconds.
 pub const QUOTES: Map<String, (u64, u64)> = Map::new(b"quote/");
@@ -96,8 +96,8 @@ pub enum Sent {
     Call(String),
     /// A trial of a dependency whose breaker is half open.
     Probe(String),
-    /// A step of the drill.
-    Drill,
+    /// A step of a drill: its number, and the phase that the step is of.
+    Drill(u64, Phase),
 }
 
 impl Stored for Sent {
@@ -111,7 +111,11 @@ impl Stored for Sent {
                 write_number(if matches!(self, Self::Call(_)) { 1 } else { 2 }, out);
                 name.store(out);
             }
-            Self::Drill => write_number(3, out),
+            Self::Drill(number, phase) => {
+                write_number(3, out);
+                number.store(out);
+                phase.store(out);
+            }
         }
     }
 
@@ -120,7 +124,7 @@ impl Stored for Sent {
             0 => Self::Stage(Stored::load(from)),
             1 => Self::Call(Stored::load(from)),
             2 => Self::Probe(Stored::load(from)),
-            _ => Self::Drill,
+            _ => Self::Drill(Stored::load(from), Stored::load(from)),
         }
     }
 }
@@ -193,8 +197,10 @@ pub struct Data {
     pub quorum: bool,
     /// Whether people were told so.
     pub quorum_said: bool,
-    /// Any node answers.
+    /// A node that votes answers: what is shut out may be old.
     pub readable: bool,
+    /// The active region is gone, and no other one lives.
+    pub stranded: bool,
     /// Fail-overs of the database or a region that are under way.
     pub failing_over: u32,
     /// Repairs of corrupt data that are under way.
@@ -206,7 +212,7 @@ pub struct Data {
     /// The last write that was acknowledged.
     pub acknowledged: u64,
 }
-stored!(Data { quorum, quorum_said, readable, failing_over, corrupt, lag_ms, token, acknowledged });
+stored!(Data { quorum, quorum_said, readable, stranded, failing_over, corrupt, lag_ms, token, acknowledged });
 
 /// Services, counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -225,8 +231,12 @@ pub struct Census {
     pub lagging: u32,
     /// Zones that are being recovered.
     pub zones_down: u32,
+    /// Dependencies that are known.
+    pub dependencies: u32,
+    /// Symbols whose price was heard.
+    pub symbols: u32,
 }
-stored!(Census { services, engine, down_critical, down_other, feeds_down, lagging, zones_down });
+stored!(Census { services, engine, down_critical, down_other, feeds_down, lagging, zones_down, dependencies, symbols });
 
 /// Money, summed up, in money units.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -165,6 +165,19 @@ pub fn number(what: &str, number: u64, min: u64, max: u64) -> Result<(), Rejecti
     Err(No::BadNumber.says(&["`", what, "` is ", &decimal(min), " to ", &decimal(max)]))
 }
 
+/// Counts one more of what there may be so many of.
+///
+/// # Errors
+/// [`No::TooMany`].
+#[inline(never)]
+pub fn one_more(count: &mut u32, max: u32, what: &str) -> Result<(), Rejection> {
+    if *count >= max {
+        return Err(No::TooMany.about(what));
+    }
+    *count += 1;
+    Ok(())
+}
+
 /// Which of these words it is.
 ///
 /// # Errors

@@ -204,6 +204,7 @@ fn dependency(host: &mut dyn Host, args: &mut Payload, json: &mut Json) -> Resul
     let dependency = DEPENDENCIES.get(host, &name)?.unwrap_or_default();
     json.text("dependency", &name)
         .text("breaker", dependency.breaker.name())
+        .text("failure", dependency.failure())
         .maybe("failing_since_ms", dependency.failing_since_ms)
         .number("failures", dependency.failed_ms.len() as u64)
         .number("successes", dependency.successes)

@@ -9,9 +9,9 @@ fn head(pairs: &[(u64, u64)], digest: &str) -> Head {
 }
 
 fn merged(heads: &[Head]) -> Option<String> {
-    let mut merge = Merge::default();
-    heads.iter().cloned().for_each(|head| merge.add(head));
-    merge.agreed().map(str::to_owned)
+    let mut merged = Vec::new();
+    let fits = heads.iter().cloned().all(|head| add(&mut merged, head));
+    agreed(merged).filter(|_| fits)
 }
 
 #[test]
@@ -21,6 +21,16 @@ fn the_later_log_holds_and_concurrent_ones_that_differ_conflict() {
     assert_eq!(merged(&[head(&[(1, 1)], "a"), head(&[(2, 1)], "b")]), None);
     assert_eq!(merged(&[head(&[(1, 1)], "a"), head(&[(1, 1)], "b")]), None, "the same clock, another log");
     assert_eq!(merged(&[]), None);
+}
+
+#[test]
+fn more_than_four_logs_and_clocks_that_are_too_long_together_are_not_merged() {
+    let logs = |count: u64| (1..=count).map(|at| head(&[(1, at)], &at.to_string())).collect::<Vec<_>>();
+    assert_eq!(merged(&logs(4)).as_deref(), Some("4"));
+    assert_eq!(merged(&logs(5)), None);
+    let entries = |from: u64, count: u64| (from..from + count).map(|node| (node, 1)).collect::<Vec<_>>();
+    assert_eq!(merged(&[head(&entries(0, 200), "a"), head(&entries(200, 56), "a")]).as_deref(), Some("a"));
+    assert_eq!(merged(&[head(&entries(0, 200), "a"), head(&entries(200, 57), "a")]), None);
 }
 
 proptest! {

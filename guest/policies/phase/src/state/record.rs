@@ -64,8 +64,6 @@ impl Entry {
 pub enum Order {
     /// A step of a recovery, under this token.
     Step(RunId, u64),
-    /// A new leader reads the checkpoint, under this token.
-    Resume(RunId, u64),
     /// Peers leave or (one) enters the replication set.
     Reconfigure(Vec<u64>, bool),
 }
@@ -73,23 +71,22 @@ pub enum Order {
 impl Stored for Order {
     fn store(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Step(run, token) | Self::Resume(run, token) => {
-                write_number(u64::from(matches!(self, Self::Resume(..))), out);
+            Self::Step(run, token) => {
+                write_number(0, out);
                 run.store(out);
                 write_number(*token, out);
             }
             Self::Reconfigure(nodes, enter) => {
-                write_number(2 + u64::from(*enter), out);
+                write_number(1 + u64::from(*enter), out);
                 nodes.store(out);
             }
         }
     }
 
     fn load(from: &mut Reader<'_>) -> Self {
-        match from.below(4) {
+        match from.below(3) {
             0 => Self::Step(Stored::load(from), Stored::load(from)),
-            1 => Self::Resume(Stored::load(from), Stored::load(from)),
-            kind => Self::Reconfigure(Stored::load(from), kind == 3),
+            kind => Self::Reconfigure(Stored::load(from), kind == 2),
         }
     }
 }

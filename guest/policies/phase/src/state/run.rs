@@ -38,7 +38,7 @@ stored!(Run { state, owner, since, log, started, finished, cause, recovery, merg
 pub struct Since {
     /// It began.
     pub began_ms: u64,
-    /// It came to its state.
+    /// It came to its state; in RECONCILE, its latest step, leader or majority did.
     pub state_ms: u64,
     /// The Φ-detector's timeout is over.
     pub timeout_ms: u64,
@@ -103,6 +103,8 @@ pub struct Recovery {
     pub held: bool,
     /// Compensations have begun or were ordered: from here on it only goes back.
     pub back: bool,
+    /// A new leader has to read the checkpoint before it goes on.
+    pub reread: bool,
     /// The step under way.
     pub step: Step,
     /// Number of its order; 0 when nothing is ordered.
@@ -110,7 +112,7 @@ pub struct Recovery {
     /// Side effects that are still to be compensated: those below this index.
     pub uncompensated: u32,
 }
-stored!(Recovery { attempts, held, back, step, order, uncompensated });
+stored!(Recovery { attempts, held, back, reread, step, order, uncompensated });
 
 /// Steps of a recovery, by the labels of `phase_recovery_latency_seconds`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

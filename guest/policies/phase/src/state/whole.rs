@@ -95,8 +95,10 @@ pub struct Last {
     pub durable: u64,
     /// The order that reconfigures the replication set; 0 for none.
     pub reconfigure: u64,
+    /// Control records.
+    pub controls: u64,
 }
-stored!(Last { order, record, durable, reconfigure });
+stored!(Last { order, record, durable, reconfigure, controls });
 
 /// Figures, counted from the beginning, under the names of section 7 where it has one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -228,7 +228,13 @@ fn signatures_are_half_of_the_supervisors_at_most_three() {
     sim.pass(1);
     assert_eq!(sim.state(1, "ANALYZE"), "RUNNING");
     // Two of three leave: one is enough now (R4 3).
-    sim.ok("roster", json!({ "supervisor": "ann", "supervisors": ["ann"] }));
+    let asked = sim.ok("roster", json!({ "supervisor": "ann", "supervisors": ["ann"] }));
+    assert_eq!(asked, json!({ "signatures": 1, "need": 2 }), "nobody makes the others leave alone");
+    sim.ok("roster", json!({ "supervisor": "bob", "supervisors": ["bob"] }));
+    sim.pass(1);
+    assert_eq!(sim.view("overrides", json!({}))["supervisors"], json!(["ann", "bob", "eve"]), "not the same one");
+    let asked = sim.ok("roster", json!({ "supervisor": "eve", "supervisors": ["ann"] }));
+    assert_eq!(asked, json!({ "signatures": 2, "need": 2 }));
     sim.pass(1);
     let record = sim.view("overrides", json!({}))["under_way"][0]["record"].as_u64().unwrap();
     assert_eq!(sim.state(1, "ANALYZE"), "RUNNING", "not before a majority of the log has it");
@@ -304,6 +310,8 @@ fn a_pruned_clock_leaves_a_tombstone_that_reingested_logs_are_held_against() {
     assert!(sim.view("node", json!({ "node": 4 }))["tombstone"].is_string());
     assert_eq!(sim.ok("reingest", json!({ "node": 4, "vc": [[4, 8]] })), json!({ "verified": true }));
     assert_eq!(sim.no("reingest", json!({ "node": 4, "vc": vc })), 162);
+    sim.hear(&[1, 2, 3, 5]);
+    sim.pass(1);
     assert_eq!(sim.no("join", json!({ "node": 4, "supervisor": "ann" })), 112);
 }
 

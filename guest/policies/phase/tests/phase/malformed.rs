@@ -101,6 +101,8 @@ fn parameters_out_of_their_bounds_are_rejected() {
         (json!({ "priors_ms": [1, 2, 3, 4] }), 105),
         (json!({ "priors_ms": [0, 1, 1, 1, 1] }), 102),
         (json!({ "blocked_ms": 0 }), 102),
+        (json!({ "ttl_ms": 59_999 }), 102),
+        (json!({ "grace_ms": 59_999 }), 102),
         (json!({ "currency": "" }), 104),
         (json!({ "regions": [{ "region": "eu", "currency": "EUR", "limit": 2_000_000_000 }] }), 102),
         (json!({ "regions": [{ "region": "eu", "currency": "EUR" }] }), 9005),
@@ -131,4 +133,16 @@ fn codes_are_ascending_and_in_the_readme() {
     for view in PhaseTransitions::describe().views {
         assert!(readme.contains(&format!("`{view}`")), "{view}");
     }
+}
+
+#[test]
+fn a_policy_keeps_at_most_so_many_control_records() {
+    let mut sim = Sim::new(1);
+    let checksum = reprise_guest::text::hex(&reprise_phase::digest::sha256(b""));
+    let write = |name: u64, version: u64| json!({ "node": 1, "name": format!("c{name}"), "version": version, "content": "", "checksum": checksum });
+    for name in 0..reprise_phase::params::CONTROLS_MAX {
+        sim.ok("control_write", write(name, 0));
+    }
+    assert_eq!(sim.no("control_write", write(9_999, 0)), 156);
+    assert_eq!(sim.ok("control_write", write(0, 1))["version"], 2, "those that are there go on");
 }

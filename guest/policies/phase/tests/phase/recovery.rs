@@ -188,6 +188,7 @@ fn a_damaged_checkpoint_leads_back() {
     sim.ok("checkpoint", checkpoint);
     sim.pass_hearing(50_000, &ALL);
     sim.ok("leader", json!({ "node": 3, "term": 2 }));
+    sim.pass(1);
     sim.done("resume", r#"{"crc":1}"#);
     assert_eq!(sim.state(1, "ANALYZE"), "ROLLBACK");
     assert_eq!(sim.alerts(), ["checkpoint_damaged"]);
@@ -258,4 +259,47 @@ fn more_than_three_swings_in_ten_minutes_stop_automation() {
     assert!(swing(1_000, 4).is_empty(), "three swings");
     assert_eq!(swing(1_000, 5), ["COST_CAP_EXCEEDED"]);
     assert!(swing(200_001, 8).is_empty(), "three within ten minutes, again and again");
+}
+
+/// ANALYZE of generation 1 with a side effect is given up, and so many generations pass.
+fn given_up(generations: u64) -> Sim {
+    let mut sim = with_effects(&["a"]);
+    sim.order("1.ANALYZE", "abort", &["ann", "bob"]);
+    for phase in &PHASES[1..] {
+        sim.whole(1, phase);
+    }
+    for _ in 1..generations {
+        sim.hear(&ALL);
+        for phase in PHASES {
+            sim.whole(1, phase);
+        }
+    }
+    assert_eq!(sim.g(), 1 + generations);
+    sim
+}
+
+#[test]
+fn a_run_of_a_passed_generation_is_compensated_and_its_snapshot_stays() {
+    let mut sim = given_up(1);
+    sim.order("1.ANALYZE", "resume", &["ann", "bob"]);
+    sim.pass(1);
+    assert_eq!(sim.done("compensate", ""), 1);
+    sim.pass(1);
+    assert_eq!(sim.state(1, "ANALYZE"), "CLEAN_EXIT");
+    assert!(sim.said("restore").is_empty(), "generation 2 stands on what it would take away");
+}
+
+#[test]
+fn a_run_that_is_resumed_after_its_generation_was_forgotten_is_forgotten_too() {
+    let mut sim = given_up(6);
+    assert_eq!(sim.state(1, "ANALYZE"), "HARD_FAILED", "until somebody resumes it");
+    let kept = |sim: &Sim| sim.ledger.host.state.keys().filter(|key| key.starts_with(b"effect/")).count();
+    assert_eq!(kept(&sim), 1);
+    sim.order("1.ANALYZE", "resume", &["ann", "bob"]);
+    sim.pass(1);
+    sim.done("compensate", "");
+    sim.pass(2);
+    assert_eq!(kept(&sim), 0);
+    assert_eq!(sim.token("ANALYZE") % 2, 0, "the lock is given back");
+    assert_eq!(sim.view("figures", json!({}))["rollback"], 1);
 }

@@ -5,7 +5,9 @@ use reprise_guest::abi::EffectStatus;
 use reprise_service::{
     breaker::Breaker,
     operations::State,
+    params::DEPENDENCIES_MAX,
     retry::{is_transient, wait_ms},
+    state::{CACHED, EXCHANGE},
 };
 use serde_json::{Value, json};
 
@@ -187,12 +189,52 @@ fn a_trial_that_fails_opens_it_again_and_probes_do_without_operations() {
 fn a_failure_is_persistent_after_thirty_seconds() {
     let mut sim = Sim::new();
     let opened_ms = open(&mut sim);
-    assert_eq!(breaker(&mut sim)["failing_since_ms"], 2_000);
-    sim.ledger.advance(opened_ms + 30_000);
+    let failure = |sim: &mut Sim| (breaker(sim)["failure"].clone(), breaker(sim)["failing_since_ms"].clone());
+    assert_eq!(failure(&mut sim), (json!("TRANSIENT"), json!(2_000)));
     sim.fail(opened_ms + 30_000, "probe", "unavailable");
-    assert_eq!(breaker(&mut sim)["failing_since_ms"], 2_000);
-    let failed = reprise_service::breaker::Dependency { failing_since_ms: Some(2_000), ..Default::default() };
-    assert_eq!([failed.failure(32_000), failed.failure(32_001)], ["TRANSIENT", "PERSISTENT"]);
+    assert_eq!(failure(&mut sim), (json!("PERSISTENT"), json!(2_000)));
+    sim.done(opened_ms + 60_000, "probe", &json!({}));
+    assert_eq!(failure(&mut sim), (json!("NONE"), Value::Null));
+}
+
+#[test]
+fn thirty_seconds_to_the_millisecond_are_transient() {
+    let mut sim = Sim::new();
+    for (at_ms, failure) in [(2_000, "TRANSIENT"), (32_000, "TRANSIENT"), (32_001, "PERSISTENT")] {
+        sim.ok(at_ms, "operation", call(&format!("o{at_ms}"), "none"));
+        let key = sim.asked("call").pop().unwrap().0;
+        sim.ledger.settle(at_ms, &key, EffectStatus::Failed { detail: "unavailable".into() });
+        assert_eq!(breaker(&mut sim)["failure"], failure, "{at_ms}");
+    }
+}
+
+#[test]
+fn a_cached_answer_is_kept_for_a_day_and_dependencies_are_counted() {
+    let mut sim = Sim::new();
+    let of = |operation: &str, request: &str| {
+        let mut of = call(operation, "cache");
+        of["request"] = json!(request);
+        of
+    };
+    let cached = |sim: &mut Sim| CACHED.keys(&mut sim.ledger.host, None, 9).unwrap().len();
+    for (at_ms, operation, request) in [(2_000, "a", "once"), (2_001, "b", "twice"), (50_000_000, "c", "twice")] {
+        sim.ok(at_ms, "operation", of(operation, request));
+        sim.done(at_ms, "call", &json!(operation));
+    }
+    assert_eq!(cached(&mut sim), 2);
+    sim.ok(86_402_001, "operation", of("d", "other"));
+    sim.fail(86_402_001, "call", "no");
+    let twice = ("db".to_owned(), "twice".to_owned());
+    assert_eq!(cached(&mut sim), 1, "both operations are forgotten, and with them what nobody has asked since");
+    assert!(CACHED.has(&mut sim.ledger.host, &twice));
+    let mut exchange = EXCHANGE.get(&mut sim.ledger.host).unwrap().unwrap();
+    assert_eq!(exchange.census.dependencies, 1);
+    exchange.census.dependencies = DEPENDENCIES_MAX;
+    EXCHANGE.put(&mut sim.ledger.host, &exchange);
+    sim.ok(86_402_002, "operation", of("e", "other"));
+    let mut another = of("f", "other");
+    another["dependency"] = json!("another");
+    assert_eq!(sim.no(86_402_002, "operation", another), 164);
 }
 
 #[test]

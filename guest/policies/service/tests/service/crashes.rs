@@ -1,6 +1,7 @@
 //! Service and engine crashes, remedies, zones: the machine of recoveries (4.1, 4.3, 11.2, 13).
 
 use crate::support::{START_MS, Sim, matched};
+use reprise_service::state::RECOVERIES;
 use serde_json::{Value, json};
 
 fn state(checkpoint: u64, last: u64) -> Value {
@@ -85,7 +86,7 @@ fn an_objective_that_is_missed_is_said() {
     sim.done(11_000, "restart", &json!({}));
     sim.done(15_000, "load_state", &state(0, 0));
     sim.fail(16_000, "replay_events", "disk");
-    sim.ledger.advance(32_001);
+    sim.ledger.advance(32_002);
     assert!(sim.alerts().contains(&("slack".into(), "objective_missed".into())));
     sim.ok(40_000, "recover", json!({ "recovery": 1, "operator": "bob" }));
     sim.done(40_000, "restart", &json!({}));
@@ -94,6 +95,46 @@ fn an_objective_that_is_missed_is_said() {
     assert_eq!(sim.recovery()["met"], false);
     let service = &sim.view("objectives")["service"];
     assert_eq!((&service["missed"], &service["worst_ms"]), (&json!(1), &json!(37_999)));
+}
+
+#[test]
+fn an_objective_that_is_met_to_the_millisecond_is_not_missed() {
+    for (late_ms, told) in [(0, 0), (1, 2)] {
+        let mut sim = Sim::new();
+        let began_ms = sim.crash(2_000, "mail");
+        sim.done(began_ms + 9_000, "restart", &json!({}));
+        sim.fail(began_ms + 13_000, "load_state", "no");
+        sim.done(began_ms + 22_000, "restart", &json!({}));
+        sim.done(began_ms + 26_000, "load_state", &state(0, 0));
+        // The timer goes first: it has to be later.
+        sim.done(began_ms + 30_000 + late_ms, "replay_events", &json!({ "sequence": 0 }));
+        assert_eq!(sim.recovery()["met"], late_ms == 0);
+        let alerts = sim.alerts();
+        assert_eq!(alerts.iter().filter(|(_, what)| what == "objective_missed").count(), told, "{late_ms}");
+    }
+}
+
+#[test]
+fn a_recovery_that_ends_long_after_it_began_is_forgotten() {
+    let mut sim = Sim::new();
+    let kept = |sim: &mut Sim| RECOVERIES.keys(&mut sim.ledger.host, None, 128).unwrap();
+    sim.crash(2_000, "mail");
+    sim.fail(2_100, "restart", "no");
+    sim.fail(2_200, "restart", "no");
+    assert_eq!(sim.recovery()["stage"], "PERSON");
+    for n in 0..70 {
+        let at_ms = 3_000 + n * 10;
+        sim.ok(at_ms, "metrics", json!({ "service": "feed", "disk_percent": 99 }));
+        sim.done(at_ms + 5, "archive_logs", &json!({}));
+    }
+    assert_eq!(kept(&mut sim).first(), Some(&1), "it waits for a person");
+    assert_eq!(kept(&mut sim).len(), 65);
+    sim.ok(4_000, "recover", json!({ "recovery": 1, "operator": "ann" }));
+    sim.done(4_000, "restart", &json!({}));
+    sim.done(4_000, "load_state", &state(0, 0));
+    sim.done(4_000, "replay_events", &json!({ "sequence": 0 }));
+    assert_eq!(sim.view("health")["health"], "GREEN");
+    assert_eq!(kept(&mut sim).first(), Some(&8));
 }
 
 #[test]
@@ -170,6 +211,41 @@ fn matches_that_were_logged_before_the_crash_are_applied_in_their_order() {
     assert_eq!((&order["status"], &order["filled"]), (&json!("FILLED"), &json!(15)));
     assert_eq!(sim.book("sell"), [next]);
     assert_eq!(sim.view("health")["halted"], Value::Null);
+}
+
+/// The engine matches again as soon as it resumes: what it logs until the end of its recovery is applied, too, and
+/// before queued orders enter the book.
+#[test]
+fn matches_that_are_logged_while_the_engine_resumes_are_applied() {
+    let mut sim = Sim::rich();
+    let sell = sim.place(2_000, "bob", "sell", 100, 100);
+    let buy = sim.place(2_000, "ann", "buy", 100, 100);
+    sim.crash(3_000, "engine");
+    for _ in 0..100 {
+        sim.place(3_500, "bob", "sell", 99, 1);
+    }
+    sim.done(4_000, "restart", &json!({}));
+    sim.ledger.advance(4_100);
+    assert_eq!(sim.recovery()["stage"], "RESUME");
+    // More than a slice of them.
+    for number in 1..=20 {
+        sim.ok(4_100, "match", matched(number, buy, sell, 100, 1));
+    }
+    sim.done(4_200, "resume_matching", &json!({}));
+    sim.ledger.advance(4_202);
+    assert_eq!(sim.recovery()["stage"], "SUBMIT");
+    assert_eq!(sim.view("health")["unprocessed_matches"], 0);
+    let first = sell + 2;
+    sim.ok(4_202, "match", matched(21, buy, first, 99, 1));
+    sim.ledger.advance(4_203);
+    assert_eq!(sim.recovery()["stage"], "DONE");
+    let health = sim.view("health");
+    assert_eq!((&health["unprocessed_matches"], &health["halted"]), (&json!(0), &Value::Null));
+    assert_eq!(sim.view_of("order", json!({ "order": buy }))["filled"], 21);
+    assert_eq!(sim.view_of("order", json!({ "order": first }))["status"], "FILLED");
+    for trade in 1..=21 {
+        sim.ok(5_000, "settle", json!({ "trade": trade }));
+    }
 }
 
 #[test]

@@ -46,6 +46,8 @@ fn a_write_is_acknowledged_by_a_majority_and_the_other_region() {
     assert_eq!(sim.no(2_001, "replicated", json!({ "node": "b1", "lsn": 2, "token": 0 })), 150);
     assert_eq!(sim.no(2_001, "write", json!({ "node": "a2", "token": 1 })), 150);
     sim.ledger.advance(7_001);
+    assert!(!sim.alerts().iter().any(|(_, what)| what == "write_not_acknowledged"), "it may come yet");
+    sim.ledger.advance(7_002);
     assert_eq!(sim.alerts().iter().filter(|(_, what)| what == "write_not_acknowledged").count(), 2, "e-mail and ping");
 }
 
@@ -206,6 +208,67 @@ fn a_backup_region_that_misses_writes_does_not_take_over() {
     assert_eq!(sim.recovery()["stage"], "PERSON");
     assert_eq!(sim.view("database")["region"], "eu");
     assert_eq!(sim.view("health")["modes"], json!(["READ_ONLY"]));
+}
+
+/// Nothing would be left to go back to.
+#[test]
+fn nobody_fails_over_to_a_region_that_is_gone() {
+    let told = |sim: &Sim| sim.alerts().iter().filter(|(_, what)| what == "no_region_left").count();
+    let mut sim = Sim::new();
+    region(&mut sim, 2_000, "us", false);
+    assert_eq!(told(&sim), 0);
+    region(&mut sim, 3_000, "eu", false);
+    assert_eq!((told(&sim), sim.asked("fence").len()), (1, 0));
+    assert_eq!(sim.view("health")["health"], "RED");
+    region(&mut sim, 3_500, "eu", false);
+    assert_eq!(told(&sim), 1, "once");
+    region(&mut sim, 4_000, "eu", true);
+    let health = sim.view("health");
+    assert_eq!((&health["health"], &health["modes"]), (&json!("GREEN"), &json!([])), "it was a moment");
+    sim.ok(4_100, "detach", json!({ "region": "us", "operator": "ann" }));
+
+    // The other one is back first, and takes over without another check of the one that is gone.
+    let mut sim = Sim::new();
+    sim.unplug(2_000, &["b1", "b2"]);
+    region(&mut sim, 3_000, "eu", false);
+    assert_eq!((told(&sim), sim.asked("fence").len()), (1, 0), "its nodes do not answer");
+    for node in ["b1", "b2"] {
+        sim.ok(4_000, "connection", json!({ "node": node, "ok": true }));
+    }
+    region(&mut sim, 4_000, "us", true);
+    assert_eq!(sim.asked("fence").len(), 1);
+}
+
+/// Between FENCE and SWITCH the other region dies, too, and the old one is back.
+#[test]
+fn the_old_region_stays_if_the_other_one_dies_meanwhile() {
+    let mut sim = Sim::rich();
+    region(&mut sim, 2_000, "eu", false);
+    sim.done(3_000, "fence", &json!({}));
+    region(&mut sim, 3_000, "us", false);
+    region(&mut sim, 3_500, "eu", true);
+    sim.fail(4_000, "verify_copy", "no route");
+    let fence = sim.asked("fence")[0].1.clone();
+    assert_eq!((&fence["subject"], &fence["target"], &fence["token"]), (&json!("eu"), &json!("eu"), &json!(3)));
+    for verb in ["fence", "verify_copy", "switch"] {
+        sim.done(5_000, verb, &json!({ "lsn": 0 }));
+    }
+    assert_eq!(sim.recovery()["stage"], "DONE");
+    assert_eq!(sim.view("database")["region"], "eu");
+    let lsn = write(&mut sim, 6_000);
+    assert_eq!(replicated(&mut sim, 6_000, &["a2"], lsn)["acknowledged"], lsn, "the other region is detached");
+    replicated(&mut sim, 7_000, &["b1"], lsn);
+    assert_eq!(sim.view("database")["nodes"][3]["fenced"], false, "and back when it has everything");
+}
+
+/// What is shut out may be old: it does not serve reads.
+#[test]
+fn nodes_that_are_shut_out_serve_nobody() {
+    let mut sim = Sim::new();
+    sim.ok(2_000, "detach", json!({ "region": "us", "operator": "ann" }));
+    sim.unplug(3_000, &["a1", "a2", "a3"]);
+    assert_eq!(sim.no(3_100, "request", json!({ "method": "GET" })), 145);
+    assert_eq!(sim.view("health")["health"], "RED");
 }
 
 #[test]

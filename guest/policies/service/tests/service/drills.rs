@@ -84,3 +84,32 @@ fn the_drill_of_a_region_ends_with_a_failback_by_hand() {
     assert_eq!((&drill["phase"], &drill["recovery_ms"], &drill["met"]), (&json!("DONE"), &json!(11_000), &json!(true)));
     assert_eq!(drill["due_ms"]["region_failover"], 71_000 + 91 * 86_400_000_u64, "quarterly");
 }
+
+/// Chaos answers late: the drill is at its tests, or it is another one.
+#[test]
+fn a_late_answer_decides_nothing() {
+    let mut sim = Sim::new();
+    begin(&mut sim, 2_000, "region_failover", "eu");
+    for _ in 0..3 {
+        sim.ok(3_000, "region", json!({ "region": "eu", "ok": false }));
+    }
+    for verb in ["fence", "verify_copy", "switch"] {
+        sim.done(4_000, verb, &json!({ "lsn": 0 }));
+    }
+    assert_eq!(sim.view("drill")["phase"], "TESTING");
+    sim.done(5_000, "region_failover", &json!({}));
+    assert_eq!(sim.view("drill")["phase"], "TESTING", "nobody has tested anything");
+    sim.fail(6_000, "test_critical_flows", "broken");
+    assert_eq!(sim.view("drill")["phase"], "FAILED");
+
+    let mut sim = Sim::new();
+    begin(&mut sim, 2_000, "disk_full", "mail");
+    sim.ok(3_000, "metrics", json!({ "service": "mail", "disk_percent": 95 }));
+    sim.done(4_000, "archive_logs", &json!({}));
+    assert_eq!(sim.view("drill")["phase"], "DONE");
+    begin(&mut sim, 5_000, "latency", "net");
+    sim.done(6_000, "disk_full", &json!({}));
+    assert_eq!(sim.view("drill")["phase"], "INJECTED", "that was the other fault");
+    sim.done(7_000, "latency", &json!({}));
+    assert_eq!(sim.view("drill")["phase"], "DONE");
+}

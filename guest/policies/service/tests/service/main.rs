@@ -5,6 +5,7 @@ mod cost;
 mod crashes;
 mod database;
 mod drills;
+mod extremes;
 mod integrity;
 mod malformed;
 mod orders;
