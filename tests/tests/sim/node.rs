@@ -315,6 +315,7 @@ impl Machine {
             roster: 1,
         };
         NodeConfig {
+            rejoin: false,
             name: name(self.number).to_owned(),
             listen: ([0; 4], PORT).into(),
             peers: all.filter(|number| *number != self.number).map(peer).collect(),
