@@ -12,7 +12,7 @@ mod grant;
 mod standing;
 
 pub use self::{
-    grant::{GRANT_DOMAIN, Grant, GrantError, SignedGrant},
+    grant::{Grant, GrantError, SignedGrant},
     standing::{STANDING_FORMAT, Standing, Suspension},
 };
 

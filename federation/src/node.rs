@@ -95,7 +95,10 @@ impl Federation {
         }
         let ledger = roster.ledger;
         self.seats.insert(ledger, Seat::new(roster, standing));
-        self.with_seat(ledger, |this, seat| this.take_office(now_ms, seat, facts));
+        self.with_seat(ledger, |this, seat| {
+            this.recall_vote(now_ms, seat, facts);
+            this.take_office(now_ms, seat, facts);
+        });
         true
     }
 

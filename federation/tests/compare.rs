@@ -317,11 +317,15 @@ fn one_key_on_both_sides_is_equivocation_with_evidence() {
     let signed = |receipt: &Receipt, root: u8, by: &SigningKey| {
         let leaf = LeafHash::of(&reprise_abi::encode(receipt));
         let log_root = LogRoot::from_bytes([root; 32]);
-        let body = AttestationBody { ledger: ledger_id(), seq: receipt.seq, leaf, log_root };
+        let body = AttestationBody { ledger: ledger_id(), ..AttestationBody::of(receipt, leaf, log_root) };
         ForkSide { receipt: receipt.clone(), attestation: Some(body.sign(by)) }
     };
     let ours = receipt();
-    let theirs = Receipt { epoch: 2, ..ours.clone() };
+    // An owner that lost its epoch signs what took the place of its receipts.
+    let moved = Receipt { epoch: ours.epoch + 1, ..ours.clone() };
+    let classified = classify(&signed(&ours, 1, &key), &signed(&moved, 2, &key));
+    assert_eq!((classified.divergence, classified.evidence), (Divergence::Forked { at: 1 }, None));
+    let theirs = Receipt { fuel: ours.fuel + 1, input: InputDigest::from_bytes([7; 32]), ..ours.clone() };
     let classified = classify(&signed(&ours, 1, &key), &signed(&theirs, 2, &key));
     assert_eq!(classified.divergence, Divergence::Equivocation { at: 1 });
     let Some(Evidence::Equivocation(both)) = classified.evidence else { panic!("no evidence") };

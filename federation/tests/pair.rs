@@ -20,6 +20,7 @@ struct Node {
     federation: Federation,
     ledger: MemoryLedger,
     roster: Roster,
+    standing: Standing,
     acknowledged: u64,
     finals: Vec<u64>,
     found: Vec<Divergence>,
@@ -48,12 +49,14 @@ impl Node {
         }
         let (key, enrolment) = (keys.id(), keys.enrolment());
         let mut federation = Federation::new(enrolment, keys.receipts, Config::default(), u64::from(number));
-        assert!(federation.join(0, roster.clone(), Standing::new(&roster), &ledger));
+        let standing = Standing::new(&roster);
+        assert!(federation.join(0, roster.clone(), standing.clone(), &ledger));
         Self {
             key,
             federation,
             ledger,
             roster,
+            standing,
             acknowledged: 0,
             finals: Vec::new(),
             found: Vec::new(),
@@ -86,7 +89,8 @@ impl Node {
                 }
                 Action::Found(finding) => self.found.push(finding.divergence),
                 Action::Answered { request, reply, .. } => self.answers.push((request, reply)),
-                Action::Persist(_) | Action::Lead { .. } | Action::Follow { .. } | Action::Suspended { .. } => {}
+                Action::Persist(standing) => self.standing = standing,
+                Action::Lead { .. } | Action::Follow { .. } | Action::Suspended { .. } => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -103,6 +107,22 @@ impl Pair {
         }
         pair.settle();
         pair
+    }
+
+    /// A node dies, and comes back with what was durable.
+    fn restart(&mut self, number: u8) {
+        let (own, other) = (usize::from(number), usize::from(1 - number));
+        let keys = keys(number);
+        let (enrolment, roster) = (keys.enrolment(), self.nodes[own].roster.clone());
+        let mut federation = Federation::new(enrolment, keys.receipts, Config::default(), 7);
+        let node = &mut self.nodes[own];
+        assert!(federation.join(self.now_ms, roster, node.standing.clone(), &node.ledger));
+        node.federation = federation;
+        let keys = [self.nodes[0].key, self.nodes[1].key];
+        self.nodes[other].federation.disconnected(keys[own]);
+        self.nodes[own].federation.connected(self.now_ms, keys[other]);
+        self.nodes[other].federation.connected(self.now_ms, keys[own]);
+        self.settle();
     }
 
     fn settle(&mut self) {
@@ -185,6 +205,27 @@ fn the_owner_acknowledges_what_a_majority_has_and_windows_become_final() {
     for node in &pair.nodes {
         assert_eq!(node.finals, [8, 16, 20]);
     }
+}
+
+/// There is no second vote on what is signed, so the one that nobody has seen must come again.
+#[test]
+fn a_vote_that_was_lost_with_its_node_is_shown_by_the_next_life() {
+    let mut pair = Pair::new([3, 3]);
+    pair.run(200);
+    let owner = &mut pair.nodes[0];
+    while owner.standing.signed.size < 3 {
+        pair.now_ms += 50;
+        owner.federation.tick(pair.now_ms, &owner.ledger);
+        owner.act(pair.now_ms, 1, &mut VecDeque::new());
+    }
+    assert!(pair.nodes.iter().all(|node| node.finals.is_empty()), "what it said is lost");
+    pair.restart(0);
+    pair.run(3_000);
+    assert!(pair.nodes.iter().all(|node| node.finals == [3]));
+    // Nor does whoever was there see it in vain: a life later it is still what the others need.
+    pair.restart(1);
+    pair.run(3_000);
+    assert_eq!(pair.nodes[1].standing.last_final.size, 3);
 }
 
 #[test]

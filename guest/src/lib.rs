@@ -4,6 +4,7 @@
 //! turns the same code into something the host can run without one; [`testing::MemoryHost`] runs it in a unit test.
 //! `README.md` beside this crate shows a whole small policy.
 
+pub mod compact;
 pub mod host;
 pub mod host_event;
 pub mod json;

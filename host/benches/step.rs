@@ -118,7 +118,7 @@ fn ledger() -> (Arc<Journal>, LedgerEntry) {
         let group = Group { steps, tiles: &tiles, attestation: attestation.as_ref() };
         journal.commit(entry.no, &group).expect("memory does not fail");
         let last = &steps[steps.len() - 1];
-        let body = AttestationBody { ledger: entry.id, seq: last.receipt.seq, leaf: last.leaf, log_root: tail.root() };
+        let body = AttestationBody::of(&last.receipt, last.leaf, tail.root());
         attestation = Some(body.sign(&key));
     }
     let last = Group { attestation: attestation.as_ref(), ..Group::default() };

@@ -14,7 +14,7 @@ pub(crate) use schedule::{BUSY_KEYS, Checkpointer, Gate, Handed, IDLE_KEYS};
 
 use crate::journal::{ChunkReader, Journal, JournalError, LedgerEntry, LedgerNo, LedgerReader, StoredCheckpoint};
 use reprise_receipts::{
-    Head, LedgerId, LogRoot, SigningKey, StateTrie,
+    Head, LogRoot, SigningKey, StateTrie,
     checkpoint::{CHECKPOINT_FORMAT, Checkpoint, CheckpointClaim},
     digest::{ChunkId, ContinuityRoot},
     log::{LogError, LogTail, TILE_HEIGHT, TileSource},
@@ -83,15 +83,12 @@ pub fn create(
     head: &Head,
     attester: &SigningKey,
 ) -> Result<StoredCheckpoint, CheckpointError> {
-    if entry.genesis.attester != attester.public() {
-        return Err(CheckpointError::NotTheAttester);
-    }
     if head.next_seq() == 0 {
         return Err(CheckpointError::NoReceipts);
     }
     let manifest = keep_snapshot(journal, entry.no, head)?;
     let snapshot = Snapshot { size: head.next_seq(), logical_time_ms: head.logical_time_ms(), manifest };
-    sign(journal, entry.no, entry.id, &snapshot, attester)
+    sign(journal, entry, &snapshot, attester)
 }
 
 /// Keeps the chunks of a state that are not kept yet.
@@ -108,14 +105,17 @@ pub fn keep_snapshot(journal: &Journal, no: LedgerNo, head: &Head) -> Result<Man
 /// Signs a snapshot and puts it after the ledger's last checkpoint. Whatever was kept before is durable afterwards.
 ///
 /// # Errors
-/// [`CheckpointError`]: the log cannot be read, or the journal.
+/// [`CheckpointError`]: another key attests the last of these receipts, the log cannot be read, or the journal.
 pub fn sign(
     journal: &Journal,
-    no: LedgerNo,
-    ledger: LedgerId,
+    entry: &LedgerEntry,
     snapshot: &Snapshot,
     attester: &SigningKey,
 ) -> Result<StoredCheckpoint, CheckpointError> {
+    let (no, ledger) = (entry.no, entry.id);
+    if *journal.attesters(entry)?.of_log(snapshot.size) != attester.public() {
+        return Err(CheckpointError::NotTheAttester);
+    }
     // What is signed can be restored after a crash: the chunks become durable first.
     journal.put_chunks(no, &[], true)?;
     let before = journal.checkpoints(no)?;

@@ -6,6 +6,7 @@ mod args;
 mod bench;
 mod bundle;
 mod checkpoint;
+mod child;
 mod deliver;
 mod demo;
 mod doctor;
@@ -13,6 +14,7 @@ mod drill;
 mod drivers;
 mod error;
 mod evidence;
+mod grant;
 mod key;
 mod ledger;
 mod log;
@@ -30,6 +32,7 @@ mod state;
 mod status;
 mod submit;
 mod text;
+mod trio;
 mod verify;
 
 use args::{Arguments, Command};
@@ -96,7 +99,7 @@ fn run(arguments: &Arguments) -> Result<Exit, CliError> {
         Command::Scenario(command) => scenario::run(command, print),
         Command::Drill(options) => drill::run(options, dir, print),
         Command::Demo(options) => demo::run(options),
-        Command::Bench { large } => bench::run(*large, print),
+        Command::Bench(options) => bench::run(options, print),
     }
 }
 

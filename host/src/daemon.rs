@@ -12,6 +12,7 @@
 //! | [`own`], `reconcile` | the node's own ledger, whose policy decides about differences, and carrying that out |
 //! | [`rejected`] | what peers sent and was rejected, in files |
 //! | `standing` | what this node has promised and signed, in files |
+//! | [`world`] | what a node takes from outside: keys, time, randomness, files, threads |
 //! | [`control`], [`client`] | the socket in the node's directory by which commands reach a running node |
 //!
 //! Invariant: what the state machines ask for is carried out in their order, and what they want durable is durable before
@@ -31,5 +32,6 @@ mod reconcile;
 pub mod rejected;
 mod run;
 mod standing;
+pub mod world;
 
-pub use run::{RunNodeError, run};
+pub use run::{RunNodeError, Running, link_config, run};

@@ -120,7 +120,7 @@ fn redo(open: OpenFault, key: &PublicKey, engine: EngineChoice) -> Result<Findin
     let OpenFault { mut head, receipt, input, packages, .. } = open;
     let seq = receipt.seq;
     let missing = |kind| Ok(Finding::Incomparable(Missing::Record { kind, seq }));
-    if !shows(head.state(), &before_step(head.state(), &input.event)) {
+    if !shows(head.state(), &before_step(&head, &input.event)) {
         return missing("part of the state");
     }
     let work = match head.prepare(&input) {

@@ -16,6 +16,7 @@ mod ancestry;
 mod base;
 mod begin;
 mod checkpoints;
+mod epochs;
 mod error;
 mod guarded;
 mod mend;

@@ -19,6 +19,7 @@
 //! | [`projection`] | computes projections and checks those of others |
 //! | [`recovery`] | takes ledgers back, restores, rebuilds and repairs them |
 //! | [`link`] | carries frames and streams between nodes: QUIC with mutual raw keys |
+//! | [`succession`] | moves a ledger to another owner: grants, and the fence after a rollback |
 //! | [`daemon`] | runs: serves ledgers and shares them with peers |
 //! | [`cli`] | the command `reprise` |
 
@@ -41,4 +42,5 @@ pub mod projection;
 pub mod recovery;
 pub mod runner;
 pub mod scenario;
+pub mod succession;
 pub mod verify;

@@ -3,10 +3,10 @@
 //! One node needs no network: [`LocalOrderer`] is alone with its ledger. The trait is the seam behind which a consensus
 //! engine can stand later.
 
-use reprise_abi::{EFFECT_KIND, Event, EventError, Input};
+use reprise_abi::{EFFECT_KIND, Event, EventError, Input, encode};
 use reprise_receipts::{
-    command::{COMMAND_KIND, is_host_kind},
-    ledger::Head,
+    command::{COMMAND_KIND, Command, SignedCommand, is_host_kind},
+    ledger::{Head, Work},
     system::{self, Halt},
 };
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -32,6 +32,8 @@ pub enum Origin {
     Submitted,
     /// A driver of this node, with the result of an effect.
     Driver,
+    /// This node, with the operators' command that makes it the owner.
+    Owner,
 }
 
 /// What becomes of an event.
@@ -84,6 +86,17 @@ pub enum Refusal {
         /// The node's clock, in milliseconds.
         now_ms: u64,
     },
+    /// The command begins an epoch: it is not for those who submit events.
+    #[error("the command moves the ledger to another owner: give it to the new one with `reprise federation take`")]
+    Grant,
+    /// The command does not begin an epoch of this ledger, now.
+    #[error(
+        "the command does not begin an epoch of this ledger after epoch {in_force}, or too few operators signed it"
+    )]
+    NotGranted {
+        /// The epoch that the ledger is in.
+        in_force: u64,
+    },
     /// It was answered before, by a step that is not on this node.
     #[error(
         "it was answered before, at sequence number {first}, and that step is not on this node: `reprise archive hydrate \
@@ -107,6 +120,9 @@ pub enum TimeSource {
     /// The node's clock, whatever the event says.
     Clock,
 }
+
+/// Source of the events that carry the commands which begin epochs.
+const GRANT_SOURCE: &str = "reprise/grant";
 
 /// How far ahead of the node's clock the time of an event may be, where that is bounded: clocks differ, and a ledger
 /// whose time was set ahead answers nothing in between. In milliseconds.
@@ -159,7 +175,7 @@ impl Orderer for LocalOrderer {
             TimeSource::Clock => clock_ms(),
         };
         let mut logical_time_ms = proposed_ms.max(head.logical_time_ms());
-        if proposal.origin == Origin::Submitted
+        if proposal.origin != Origin::Driver
             && let Some(answer) = system::first_answer(head.state(), &proposal.event, logical_time_ms)
         {
             let same = answer.event == system::event_digest(&proposal.event);
@@ -184,16 +200,49 @@ impl Orderer for LocalOrderer {
             Some(due) => return Ok(Ordered::DueFirst(due, proposal)),
             None => {}
         }
-        let event = proposal.event;
-        Ok(Ordered::Next(Input { seq: head.next_seq(), epoch: head.epoch(), logical_time_ms, event }))
+        let (origin, event) = (proposal.origin, proposal.event);
+        let mut input = Input { seq: head.next_seq(), epoch: head.epoch(), logical_time_ms, event };
+        if let Some(to) = begins_epoch(head, &input.event) {
+            if origin != Origin::Owner {
+                return Err(Refusal::Grant);
+            }
+            input.epoch = to;
+            let work = head.prepare(&input);
+            if !matches!(work, Ok(Work::Epoch(_))) {
+                return Err(Refusal::NotGranted { in_force: head.epoch() });
+            }
+        }
+        Ok(Ordered::Next(input))
+    }
+}
+
+/// The epoch that a command begins, if the ledger knows such commands.
+fn begins_epoch(head: &Head, event: &Event) -> Option<u64> {
+    match SignedCommand::of_event(event, head.genesis_record()).ok()?.command {
+        Command::Epoch { to, .. } => Some(to),
+        _ => None,
     }
 }
 
 impl Proposal {
+    /// The command that begins an epoch, as its owner orders it. Its id is one that nothing was answered under: whoever
+    /// guesses an id must not keep the ledger from moving.
+    #[must_use]
+    pub fn of_grant(head: &Head, grant: &SignedCommand) -> Self {
+        let (source, kind, payload) = (GRANT_SOURCE.to_owned(), COMMAND_KIND.to_owned(), encode(grant));
+        let mut event = Event { id: format!("epoch-at-{}", head.next_seq()), source, kind, payload };
+        let now_ms = head.logical_time_ms();
+        while system::first_answer(head.state(), &event, now_ms).is_some() {
+            event.id.push('+');
+        }
+        Self { tag: 0, event, time_ms: None, origin: Origin::Owner }
+    }
+
     fn may_bring_its_kind(&self) -> Result<(), Refusal> {
         let may = match self.origin {
             Origin::Submitted => !is_host_kind(&self.event.kind) || self.event.kind == COMMAND_KIND,
             Origin::Driver => self.event.kind == EFFECT_KIND,
+            Origin::Owner => self.event.kind == COMMAND_KIND,
         };
         if may { Ok(()) } else { Err(Refusal::HostKind) }
     }

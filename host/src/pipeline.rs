@@ -6,16 +6,18 @@
 //! steps: see [`crate::checkpoints`].
 
 mod commit;
+mod inline;
 
 /// The channels that a pipeline is fed and answers through.
 pub use crossbeam_channel as channel;
 
 pub use commit::{Answer, Committed, GROUP_STEPS_MAX};
+pub use inline::Inline;
 
 use crate::{
     checkpoints::{BUSY_KEYS, Checkpointer, Gate, IDLE_KEYS, Keeper},
     engine::on_engine_thread,
-    journal::{JournalError, LedgerNo, StateLag},
+    journal::{Journal, JournalError, LedgerEntry, LedgerNo, StateLag},
     orderer::{Ordered, Orderer, Proposal, Refusal},
     runner::{RunError, Runner},
 };
@@ -96,7 +98,7 @@ pub enum PipelineError {
 /// # Errors
 /// [`PipelineError`]. The ledger must then be opened anew from the journal.
 pub fn run(
-    journal: Arc<crate::journal::Journal>,
+    journal: Arc<Journal>,
     ledger: OpenLedger,
     orderer: Box<dyn Orderer>,
     runner: Runner,
@@ -104,30 +106,49 @@ pub fn run(
     requests: Receiver<Request>,
     answers: Sender<Answer>,
 ) -> Result<Committed, PipelineError> {
-    let OpenLedger { no, head, tail, attested, state_lag } = ledger;
+    let no = ledger.no;
     let (sealed_out, sealed_in) = bounded(IN_FLIGHT_STEPS_MAX);
-    let gate = Arc::new(Gate::default());
-    let checkpointer = Checkpointer::new(journal.clone(), no, gate.clone())?;
-    let keeper = Keeper::new(journal.clone(), no, head.ledger(), attester.clone(), gate);
-    let right_edge = RightEdge { ledger: head.ledger(), tail, attested, attester };
-    let committer = Committer::new(journal.clone(), no, right_edge, state_lag, keeper, answers);
+    let (engine, committer) = parts(&journal, ledger, orderer, runner, attester, answers)?;
     let commit_thread = std::thread::Builder::new()
         .name("reprise-commit".to_owned())
         .spawn(move || committer.run(&sealed_in))
         .map_err(|error| PipelineError::Thread(error.to_string()))?;
-    let engine = Engine { head, orderer, runner, checkpointer };
     let engine_thread = on_engine_thread("reprise-engine", move || engine.run(&requests, &sealed_out))
         .map_err(|error| PipelineError::Thread(error.to_string()))?;
     let executed = engine_thread.join().map_err(panic_text)?;
     let committed = commit_thread.join().map_err(panic_text)??;
-    if let Err(error) = executed {
-        if let PipelineError::Run { seq, error } = &error {
-            tracing::error!(seq, %error, "host fault: no receipt, the input stays first in line");
-            journal.put_incident(no, *seq, &error.to_string())?;
-        }
-        return Err(error);
-    }
+    executed.map_err(|error| noted(&journal, no, error))?;
     Ok(committed)
+}
+
+/// Both halves, for one ledger.
+fn parts(
+    journal: &Arc<Journal>,
+    ledger: OpenLedger,
+    orderer: Box<dyn Orderer>,
+    runner: Runner,
+    attester: Arc<SigningKey>,
+    answers: Sender<Answer>,
+) -> Result<(Engine, Committer), JournalError> {
+    let OpenLedger { no, head, tail, attested, state_lag } = ledger;
+    let gate = Arc::new(Gate::default());
+    let checkpointer = Checkpointer::new(journal.clone(), no, gate.clone())?;
+    let entry = LedgerEntry { no, id: head.ledger(), genesis: head.genesis_record().clone() };
+    let keeper = Keeper::new(journal.clone(), entry, attester.clone(), gate);
+    let right_edge = RightEdge::of(&head, tail, attested, attester);
+    let committer = Committer::new(journal.clone(), no, right_edge, state_lag, keeper, answers);
+    Ok((Engine { head, orderer, runner, checkpointer }, committer))
+}
+
+/// A fault of the host is kept for whoever looks after it.
+fn noted(journal: &Journal, no: LedgerNo, error: PipelineError) -> PipelineError {
+    if let PipelineError::Run { seq, error } = &error {
+        tracing::error!(seq, %error, "host fault: no receipt, the input stays first in line");
+        if let Err(error) = journal.put_incident(no, *seq, &error.to_string()) {
+            return error.into();
+        }
+    }
+    error
 }
 
 struct Engine {
@@ -141,18 +162,24 @@ impl Engine {
     /// Ends when there are no more requests, or when nobody takes what was sealed: the committer says why.
     fn run(mut self, requests: &Receiver<Request>, sealed: &Sender<ToCommit>) -> Result<(), PipelineError> {
         while let Some(request) = self.next_request(requests, sealed) {
-            let answered = match request {
-                Request::Propose(proposal) => self.propose(proposal, sealed)?,
-                Request::Advance { tag, to_ms } => self.advance(tag, to_ms, sealed)?,
-            };
-            if sealed.send(answered).is_err() {
+            if !self.take(request, sealed)? {
                 break;
-            }
-            if let Some(handed) = self.checkpointer.advance(&self.head, BUSY_KEYS) {
-                let _ = sealed.send(ToCommit::Checkpoint(handed));
             }
         }
         Ok(())
+    }
+
+    /// Whether somebody takes what was sealed.
+    fn take(&mut self, request: Request, sealed: &Sender<ToCommit>) -> Result<bool, PipelineError> {
+        let answered = match request {
+            Request::Propose(proposal) => self.propose(proposal, sealed)?,
+            Request::Advance { tag, to_ms } => self.advance(tag, to_ms, sealed)?,
+        };
+        let taken = sealed.send(answered).is_ok();
+        if let Some(handed) = self.checkpointer.advance(&self.head, BUSY_KEYS) {
+            let _ = sealed.send(ToCommit::Checkpoint(handed));
+        }
+        Ok(taken)
     }
 
     /// Waits for a request; a snapshot in the making goes on meanwhile, and is completed when no more come.

@@ -61,7 +61,7 @@ impl Runner {
             Work::Result(EffectResult { status: EffectStatus::Retry { .. }, .. }) => Ok(answered_by_the_ledger()),
             Work::Result(_) => self.tell(head, input),
             Work::Migrate { to } => self.migrate(head, input, *to),
-            Work::Resume => Ok(answered_by_the_ledger()),
+            Work::Resume | Work::Epoch(_) => Ok(answered_by_the_ledger()),
             Work::Refuse(error) => Ok(Executed::answered(Outcome::Rejected((*error).into()))),
         }
     }

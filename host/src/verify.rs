@@ -189,8 +189,9 @@ fn conclude(
 /// A checkpoint signs the log with which the ledger begins here: nothing else does where nothing comes after it.
 fn is_signed(site: &Site<'_>, origin: &Origin) -> Result<bool, JournalError> {
     let root = origin.tail.root();
+    let attesters = site.journal.attesters(site.entry)?;
     let signs = |checkpoint: &StoredCheckpoint| {
-        let signed = checkpoint.note.verify(&site.entry.genesis.attester);
+        let signed = checkpoint.note.verify(attesters.of_log(origin.size));
         signed.is_ok_and(|signed| (signed.ledger, signed.size, signed.log_root) == (site.entry.id, origin.size, root))
     };
     Ok(origin.size == 0 || site.journal.checkpoints(site.entry.no)?.iter().any(signs))

@@ -3,10 +3,13 @@
 //! A receipt's body names the leaf hash of the one before it, so a signature over receipt `n` also binds its signer to
 //! every receipt up to `n`. One attestation per commit group therefore covers the group, at the price of one signature.
 
-use crate::digest::{LeafHash, LedgerId, LogRoot};
+mod body;
+
+pub use self::body::AttestationBody;
+
 use core::fmt;
 use ed25519_dalek::Signer;
-use reprise_abi::{Canonical, encode};
+use reprise_abi::{Canonical, CodecError};
 use serde::{Deserialize, Serialize};
 
 /// First bytes of everything that is signed as an attestation.
@@ -22,12 +25,32 @@ pub enum AttestationError {
     /// The key is not a point of the curve, or one of the few weak ones.
     #[error("the public key is weak or not a key")]
     WeakKey,
+    /// Over a receipt of another epoch than the attester's, or it does not say of which.
+    #[error("the attestation is of {}, and the ledger was in {} there", Named(*.found), Named(*.expected))]
+    OtherEpoch {
+        /// Of the receipt.
+        expected: Option<u64>,
+        /// What is attested.
+        found: Option<u64>,
+    },
     /// Made with a key that nobody enrolled.
     #[error("signed by {0}, which is not the ledger's attester")]
     ForeignKey(PublicKey),
     /// The signature does not hold.
     #[error("the signature of {0} does not verify")]
     BadSignature(PublicKey),
+}
+
+/// An epoch, as errors tell it.
+struct Named(Option<u64>);
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(epoch) => write!(f, "epoch {epoch}"),
+            None => f.write_str("no epoch"),
+        }
+    }
 }
 
 impl PublicKey {
@@ -101,39 +124,6 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// What is signed: this receipt, and the log up to and including it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttestationBody {
-    /// Which ledger.
-    pub ledger: LedgerId,
-    /// Which receipt.
-    pub seq: u64,
-    /// Its leaf hash.
-    pub leaf: LeafHash,
-    /// Root of the log of `seq + 1` receipts.
-    pub log_root: LogRoot,
-}
-
-impl AttestationBody {
-    fn message(&self) -> Vec<u8> {
-        let mut message = ATTESTATION_DOMAIN.to_vec();
-        message.extend_from_slice(&encode(self));
-        message
-    }
-
-    /// Signs it. Only for receipts that are durable in the signer's own journal.
-    #[must_use]
-    pub fn sign(self, key: &SigningKey) -> Attestation {
-        let signature = key.sign(&self.message());
-        Attestation { signer: key.public(), signature: Signature(signature), body: self }
-    }
-}
-
-impl Canonical for AttestationBody {
-    const KIND: &'static str = "attestation body";
-    const BYTES_MAX: usize = 128;
-}
-
 /// 64 bytes of Ed25519.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature([u8; 64]);
@@ -202,4 +192,8 @@ impl Attestation {
 impl Canonical for Attestation {
     const KIND: &'static str = "attestation";
     const BYTES_MAX: usize = 256;
+
+    fn validate(&self) -> Result<(), CodecError> {
+        self.body.validate()
+    }
 }

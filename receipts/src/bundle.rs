@@ -39,8 +39,12 @@ use reprise_abi::Canonical as _;
 
 /// First bytes of every bundle.
 pub const BUNDLE_MAGIC: &[u8; 15] = b"reprise bundle\n";
-/// Version of the bundle format that this code writes and reads.
-pub const BUNDLE_VERSION: u16 = 1;
+/// Version of the bundle format that this code writes.
+pub const BUNDLE_VERSION: u16 = 2;
+/// The oldest version that it reads: its headers have no grants.
+pub const BUNDLE_VERSION_OLDEST: u16 = 1;
+/// Most grants of a bundle: the epochs that commands began in its ledger.
+pub const BUNDLE_GRANTS_MAX: usize = 256;
 /// Most packages of a bundle.
 pub const BUNDLE_PACKAGES_MAX: u64 = 64;
 /// Most bytes of the packages of a bundle together. A verifier keeps them until they are needed.

@@ -7,7 +7,7 @@ use crate::{
     system,
     trie::StateTrie,
 };
-use reprise_abi::{Canonical, CodecError, Input, Rejection, decode_canonical, encode, input::HOST_KIND_PREFIX};
+use reprise_abi::{Canonical, CodecError, Event, Input, Rejection, decode_canonical, encode, input::HOST_KIND_PREFIX};
 use serde::{Deserialize, Serialize};
 
 /// Kind of the inputs that carry a command.
@@ -31,6 +31,17 @@ pub enum Command {
         to: PackageDigest,
         /// The sequence number it must get: a signature is good for one place in the ledger.
         at: u64,
+    },
+    /// Begin an epoch: from this input on another owner orders, and another key attests. Since protocol epoch 3.
+    Epoch {
+        /// The epoch that it begins: the one of its own input, above the one in force.
+        to: u64,
+        /// Node key of the owner.
+        owner: PublicKey,
+        /// Key that attests the receipts of this epoch, this command's first.
+        attester: PublicKey,
+        /// Number of the list of members that the operators had before them.
+        roster: u64,
     },
 }
 
@@ -65,6 +76,9 @@ pub enum CommandError {
     /// The command was signed for another sequence number.
     #[error("the command was signed for another place in the ledger")]
     OtherPlace = 8_006,
+    /// The epoch in force is no place for the command that begins one.
+    #[error("the command does not begin the epoch that it was ordered in")]
+    OtherEpoch = 8_007,
 }
 
 impl From<CommandError> for Rejection {
@@ -74,7 +88,9 @@ impl From<CommandError> for Rejection {
 }
 
 impl Command {
-    fn message(&self, ledger: LedgerId) -> Vec<u8> {
+    /// What operators sign.
+    #[must_use]
+    pub fn message(&self, ledger: LedgerId) -> Vec<u8> {
         let mut message = COMMAND_DOMAIN.to_vec();
         message.extend_from_slice(ledger.as_bytes());
         message.extend_from_slice(&encode(self));
@@ -90,7 +106,8 @@ impl Command {
 }
 
 impl SignedCommand {
-    /// Decodes the payload of an input of kind [`COMMAND_KIND`] and checks its signatures and its precondition.
+    /// Decodes the payload of an input of kind [`COMMAND_KIND`], ordered in the epoch in force, and checks its signatures
+    /// and its precondition.
     ///
     /// # Errors
     /// [`CommandError`]: the ledger rejects the command with that code.
@@ -100,19 +117,61 @@ impl SignedCommand {
         genesis: &Genesis,
         state: &StateTrie,
     ) -> Result<Command, CommandError> {
-        if input.event.kind != COMMAND_KIND {
+        let signed = Self::of_event(&input.event, genesis)?;
+        signed.check_signatures(ledger, genesis)?;
+        signed.command.precondition(input.seq, genesis, state)?;
+        Ok(signed.command)
+    }
+
+    /// The command that an event carries, if the ledger's rules know it.
+    ///
+    /// # Errors
+    /// [`CommandError::Malformed`].
+    pub fn of_event(event: &Event, genesis: &Genesis) -> Result<Self, CommandError> {
+        if event.kind != COMMAND_KIND {
             return Err(CommandError::Malformed);
         }
-        let signed: Self = decode_canonical(&input.event.payload).map_err(|_| CommandError::Malformed)?;
-        let message = signed.command.message(ledger);
+        let signed: Self = decode_canonical(&event.payload).map_err(|_| CommandError::Malformed)?;
+        let is_known = genesis.has_succession() || !matches!(signed.command, Command::Epoch { .. });
+        if is_known { Ok(signed) } else { Err(CommandError::Malformed) }
+    }
+
+    /// As many operators of the genesis record signed it as the ledger asks for. Other signatures are ignored.
+    ///
+    /// # Errors
+    /// [`CommandError::TooFewSignatures`].
+    pub fn check_signatures(&self, ledger: LedgerId, genesis: &Genesis) -> Result<(), CommandError> {
+        let message = self.command.message(ledger);
         let valid = |(signer, signature): &&(PublicKey, Signature)| {
             genesis.operators.binary_search(signer).is_ok() && signer.verify(&message, signature.as_bytes()).is_ok()
         };
-        if signed.signatures.iter().filter(valid).count() < genesis.operator_threshold as usize {
-            return Err(CommandError::TooFewSignatures);
+        let enough = self.signatures.iter().filter(valid).count() >= genesis.operator_threshold as usize;
+        if enough { Ok(()) } else { Err(CommandError::TooFewSignatures) }
+    }
+
+    /// It begins an epoch by the ledger's rules, its keys are fit for use, and enough operators signed it.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub fn may_begin_epoch(&self, ledger: LedgerId, genesis: &Genesis) -> Result<(), CommandError> {
+        let Command::Epoch { owner, attester, .. } = &self.command else { return Err(CommandError::Malformed) };
+        let is_fit = |key: &PublicKey| PublicKey::from_bytes(*key.as_bytes()).is_ok();
+        if !genesis.has_succession() || !is_fit(owner) || !is_fit(attester) {
+            return Err(CommandError::Malformed);
         }
-        signed.command.precondition(input.seq, genesis, state)?;
-        Ok(signed.command)
+        self.check_signatures(ledger, genesis)
+    }
+
+    /// The same command with the signatures of both; `None` if they are not the same.
+    #[must_use]
+    pub fn joined(mut self, other: Self) -> Option<Self> {
+        if self.command != other.command {
+            return None;
+        }
+        self.signatures.extend(other.signatures);
+        self.signatures.sort_by_key(|(signer, _)| *signer);
+        self.signatures.dedup_by_key(|(signer, _)| *signer);
+        Some(self)
     }
 }
 
@@ -130,6 +189,8 @@ impl Command {
                 }
                 if *at == seq { Ok(()) } else { Err(CommandError::OtherPlace) }
             }
+            // The one that begins an epoch is the first input of it.
+            Self::Epoch { .. } => Err(CommandError::OtherEpoch),
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! | kind | what was signed | what is wrong with it |
 //! | --- | --- | --- |
-//! | [`Equivocation`] | two attestations over one sequence number of one ledger | they differ |
-//! | [`Fork`] | two logs of one ledger | neither is the beginning of the other |
+//! | [`Equivocation`] | two attestations over one sequence number and epoch of one ledger | they differ |
+//! | [`Fork`] | two logs of one ledger | neither is the beginning of the other, and one epoch ordered what differs |
 //! | [`ExecutionFault`] | a log with a receipt in it | the step, done again, gives another receipt |
 //!
 //! All of them are checked with the public key alone. The last one has to be executed: [`ExecutionFault::open`] checks
@@ -18,7 +18,7 @@ mod fork;
 
 pub use self::{
     fault::{ExecutionFault, OpenFault},
-    fork::{Fork, ForkedLeaf, SignedHead},
+    fork::{Difference, Fork, ForkedLeaf, SignedHead},
 };
 
 use crate::{
@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 /// First bytes of every file of evidence.
 pub const EVIDENCE_MAGIC: &[u8; 17] = b"reprise evidence\n";
 /// Version of the format that this code writes and reads.
-pub const EVIDENCE_VERSION: u16 = 1;
+pub const EVIDENCE_VERSION: u16 = 2;
 /// Longest file of evidence, in bytes: packages and a witness, 32 MiB together.
 pub const EVIDENCE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -50,7 +50,7 @@ pub enum Evidence {
     ExecutionFault(Box<ExecutionFault>),
 }
 
-/// One key, one ledger and sequence number, two bodies.
+/// One key, one ledger, sequence number and epoch, two bodies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Equivocation {
     /// The one whose encoding sorts first.
@@ -66,7 +66,10 @@ pub enum EvidenceError {
     #[error("the file is not evidence")]
     Magic,
     /// Written by another version.
-    #[error("evidence version {found} is not supported; this version reads {EVIDENCE_VERSION}")]
+    #[error(
+        "evidence version {found} is not supported; this version reads {EVIDENCE_VERSION}. Version 1 does not say in which \
+         epoch it was signed: make it anew from what it was made of"
+    )]
     Version {
         /// What the file says.
         found: u16,
@@ -102,6 +105,9 @@ pub enum EvidenceError {
         /// Of the second.
         second: u64,
     },
+    /// An owner that lost its epoch may sign another receipt in the same place under a later one.
+    #[error("what differs was ordered in different epochs, or the evidence does not show in which")]
+    OtherEpoch,
     /// What was signed twice is the same.
     #[error("the two signatures say the same")]
     Same,
@@ -203,6 +209,9 @@ impl Equivocation {
         }
         if first.seq != second.seq {
             return Err(EvidenceError::OtherSeq { first: first.seq, second: second.seq });
+        }
+        if first.epoch != second.epoch {
+            return Err(EvidenceError::OtherEpoch);
         }
         if first == second { Err(EvidenceError::Same) } else { Ok(()) }
     }

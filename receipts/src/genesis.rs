@@ -9,8 +9,12 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the genesis format that this code writes.
 pub const GENESIS_FORMAT: u16 = 1;
-/// The rules that this code implements: codec, system keys, outcome classes.
-pub const PROTOCOL_EPOCH: u32 = 2;
+/// The rules that new ledgers get: codec, system keys, outcome classes.
+pub const PROTOCOL_EPOCH: u32 = 3;
+/// The oldest rules that this code still runs and verifies.
+pub const PROTOCOL_EPOCH_OLDEST: u32 = 2;
+/// From these rules on, an operators' command moves a ledger to a higher epoch.
+const PROTOCOL_EPOCH_OF_SUCCESSION: u32 = 3;
 /// Most operators of a ledger.
 pub const OPERATORS_MAX: usize = 32;
 
@@ -29,9 +33,9 @@ pub struct Genesis {
     pub engine_profile: EngineProfileDigest,
     /// Policy in force from the first receipt.
     pub package: PackageDigest,
-    /// First epoch.
+    /// First epoch: see [`system::epochs`](crate::system::epochs) for later ones.
     pub epoch: u64,
-    /// Key that attests receipts.
+    /// Key that attests the receipts of the first epoch.
     pub attester: PublicKey,
     /// Keys that may command the ledger, strictly ascending.
     pub operators: Vec<PublicKey>,
@@ -46,13 +50,27 @@ impl Genesis {
         LedgerId::of(&encode(self))
     }
 
+    /// An operators' command may move the ledger to a higher epoch, with another owner and attester. Before protocol epoch
+    /// 3 nothing may.
+    #[must_use]
+    pub fn has_succession(&self) -> bool {
+        Self::rules_have_succession(self.protocol_epoch)
+    }
+
+    /// [`Self::has_succession`] of a ledger with these rules.
+    #[must_use]
+    pub const fn rules_have_succession(protocol_epoch: u32) -> bool {
+        protocol_epoch >= PROTOCOL_EPOCH_OF_SUCCESSION
+    }
+
     /// This code knows the ledger's rules, and its keys are fit for use.
     ///
     /// # Errors
     /// [`CodecError::Invalid`] with what is not supported.
     pub fn supported(&self) -> Result<(), CodecError> {
         let rule = |holds, rule| if holds { Ok(()) } else { Err(CodecError::Invalid { kind: Self::KIND, rule }) };
-        rule(self.protocol_epoch == PROTOCOL_EPOCH, "only protocol epoch 2 is supported")?;
+        let known = PROTOCOL_EPOCH_OLDEST..=PROTOCOL_EPOCH;
+        rule(known.contains(&self.protocol_epoch), "only protocol epochs 2 and 3 are supported")?;
         let mut keys = self.operators.iter().chain([&self.attester]);
         rule(keys.all(|key| PublicKey::from_bytes(*key.as_bytes()).is_ok()), "no key may be weak")
     }

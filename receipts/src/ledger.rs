@@ -9,14 +9,19 @@ mod order;
 pub use order::OrderError;
 
 use crate::{
-    command::CommandError,
+    attestation::PublicKey,
+    command::{CommandError, SignedCommand},
     digest::{
         DiffDigest, EngineProfileDigest, ExecutionRoot, InputDigest, LeafHash, LedgerId, OutputDigest, PackageDigest,
         StateRoot,
     },
     genesis::Genesis,
     receipt::{RECEIPT_FORMAT, Receipt, StepOutput, StepRecord},
-    system::{self, Due, FirstAnswer, SystemChanges, outbox::ResultError},
+    system::{
+        self, Due, FirstAnswer, SystemChanges,
+        epochs::{self, Term},
+        outbox::ResultError,
+    },
     transcript::Transcript,
     trie::{ApplyError, StateTrie},
 };
@@ -74,6 +79,8 @@ pub enum Work {
     Result(EffectResult),
     /// Nothing: the ledger lifts its halt.
     Resume,
+    /// Nothing: the ledger enters the epoch of its input.
+    Epoch(Box<SignedCommand>),
     /// Nothing: the ledger itself rejects the input.
     Refuse(Refusal),
 }
@@ -108,6 +115,8 @@ pub struct Head {
     state: StateTrie,
     /// [`Due::first_ms`] of the state, looked up when it is asked for: every step asks, few change it.
     first_due_ms: OnceCell<Option<u64>>,
+    /// The epoch in force, looked up likewise.
+    term: OnceCell<Term>,
 }
 
 /// A step with its receipt, encoded once.
@@ -147,6 +156,7 @@ impl Head {
             genesis,
             state,
             first_due_ms: OnceCell::new(),
+            term: OnceCell::new(),
         }
     }
 
@@ -208,6 +218,9 @@ impl Head {
         if diff.changes().iter().any(|change| Due::is_told_by(&change.key)) {
             self.first_due_ms = OnceCell::new();
         }
+        if diff.changes().iter().any(|change| epochs::is_told_by(&change.key)) {
+            self.term = OnceCell::new();
+        }
         Ok(())
     }
 
@@ -223,6 +236,7 @@ impl Head {
             Work::Result(result) => system.settle(result, now_ms),
             Work::Migrate { to } if executed.outcome.is_accepted() => system.put_in_force(*to),
             Work::Resume => system.resume(),
+            Work::Epoch(grant) => system.begin_epoch(input, grant),
             Work::Migrate { .. } | Work::Refuse(_) => {}
         }
         let class = executed.outcome.class();
@@ -278,7 +292,19 @@ impl Head {
     /// The epoch in force.
     #[must_use]
     pub fn epoch(&self) -> u64 {
-        self.genesis.epoch
+        self.term().epoch
+    }
+
+    /// The epoch in force, with its owner.
+    #[must_use]
+    pub fn term(&self) -> &Term {
+        self.term.get_or_init(|| epochs::in_force(&self.genesis, &self.state))
+    }
+
+    /// Whose signature over the next receipt counts, as long as the epoch stays.
+    #[must_use]
+    pub fn attester(&self) -> &PublicKey {
+        &self.term().attester
     }
 
     /// The engine in force.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attestation;
+pub mod attesters;
 pub mod bundle;
 pub mod checkpoint;
 pub mod command;
@@ -27,6 +28,7 @@ pub mod verdict;
 pub mod witness;
 
 pub use attestation::{Attestation, AttestationBody, AttestationError, PublicKey, SigningKey};
+pub use attesters::Attesters;
 pub use digest::{
     DiffDigest, EngineProfileDigest, ExecutionRoot, InputDigest, LeafHash, LedgerId, LogRoot, OutputDigest,
     PackageDigest, StateRoot,

@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | `00 62` (`b`), 32 bytes of the driver's digest | logical time in milliseconds, 8 bytes big-endian | the driver's breaker is open until then |
 //! | `00 65` (`e`), 32 bytes of the idempotency key's digest | [`outbox::EffectMark`] | an effect that is in the outbox, or ended less than 24 hours ago |
+//! | `00 67` (`g`), epoch (8 bytes big-endian) | [`epochs::EpochRecord`] | an epoch that a command began |
 //! | `00 66` (`f`) | count, 8 bytes big-endian | guest faults since the last submitted event without one, absent when none |
 //! | `00 68` (`h`) | [`Halt`] | the ledger takes no input but an operator's command |
 //! | `00 69` (`i`), 32 bytes of [`idempotency_key`] | seq and logical time, 8 bytes big-endian each, 32 bytes of [`event_digest`] | first answer to an idempotency key |
@@ -17,6 +18,7 @@
 //! | `01`, the policy's key | the policy's value | policy state |
 
 pub mod due;
+pub mod epochs;
 pub mod outbox;
 pub mod reads;
 pub mod timers;

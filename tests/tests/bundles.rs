@@ -378,7 +378,7 @@ fn lie(bench: &Bench) -> u64 {
     let mut tail = LogTail::new();
     steps.iter().for_each(|step| tail.append(step.leaf));
     let last = steps.pop().unwrap();
-    let body = AttestationBody { ledger: entry.id, seq: size - 1, leaf: last.leaf, log_root: tail.root() };
+    let body = AttestationBody::of(&last.receipt, last.leaf, tail.root());
     let attestation = body.sign(&node.attester().unwrap());
     let state = steps.iter().fold(reprise_receipts::StateTrie::new(), |mut state, step| {
         state.apply(&step.record.diff).unwrap();

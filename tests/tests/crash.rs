@@ -18,11 +18,15 @@ use reprise_receipts::{
     ledger::Sealed,
     log::LogTail,
 };
-use reprise_tests::{Disk, DiskOperation, SplitMix, fixture};
+use reprise_tests::{
+    SplitMix,
+    disk::{DiskOperation, MemoryDisk},
+    fixture,
+};
 use std::{
-    fs, io,
+    fs,
     path::Path,
-    sync::{Arc, Mutex, atomic::AtomicU64},
+    sync::{Arc, atomic::AtomicU64},
 };
 
 /// Steps of each group: one, few, and enough to fill a tile of the log.
@@ -30,38 +34,6 @@ const GROUPS: [usize; 8] = [1, 7, 40, 1, 200, 30, 3, 1];
 /// The groups after which the stored state is brought forward.
 const STATE_AFTER: [usize; 2] = [2, 5];
 const SEED: u64 = 0x6372_6173_6821;
-
-#[derive(Clone, Debug)]
-struct Backend(Arc<Mutex<Disk>>);
-
-impl redb::StorageBackend for Backend {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().image.len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let disk = self.0.lock().unwrap();
-        let start = offset as usize;
-        let bytes = disk.image.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
-        out.copy_from_slice(bytes);
-        Ok(())
-    }
-
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        self.0.lock().unwrap().perform(DiskOperation::SetLength(length as usize));
-        Ok(())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.lock().unwrap().perform(DiskOperation::Sync);
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.lock().unwrap().perform(DiskOperation::Write(offset as usize, data.to_vec()));
-        Ok(())
-    }
-}
 
 /// What a run left: a disk, and when it promised what.
 struct Recorded {
@@ -78,15 +50,15 @@ impl Recorded {
     /// Commits every group with the attestation over the one before it, and brings the stored state forward now and
     /// then, as a node does.
     fn new() -> Self {
-        let backend = Backend(Arc::new(Mutex::new(Disk::default())));
-        let journal = Arc::new(Journal::on_backend(backend.clone()).unwrap());
+        let disk = MemoryDisk::default();
+        let journal = Arc::new(Journal::on_backend(disk.clone()).unwrap());
         let package: Package = decode_canonical(&fs::read(fixture("packages/lease-1.0.0.reprise")).unwrap()).unwrap();
         let key = SigningKey::from_secret(&[1; 32]);
         let genesis = genesis(&key, &journal.put_package(&package).unwrap());
         let entry = journal.put_ledger(&genesis).unwrap();
         let steps = seal(&journal, genesis);
         let start = {
-            let mut disk = backend.0.lock().unwrap();
+            let mut disk = disk.lock();
             assert_eq!(disk.operations.last(), Some(&DiskOperation::Sync), "a ledger is durable when it is created");
             disk.operations.clear();
             disk.image.clone()
@@ -101,10 +73,9 @@ impl Recorded {
             group.iter().for_each(|step| tail.append(step.leaf));
             let tiles = tail.take_complete_tiles();
             journal.commit(entry.no, &Group { steps: group, tiles: &tiles, attestation: unsaved.as_ref() }).unwrap();
-            acknowledged.push((backend.0.lock().unwrap().operations.len(), steps.len() - rest.len()));
+            acknowledged.push((disk.lock().operations.len(), steps.len() - rest.len()));
             let last = group.last().unwrap();
-            let body =
-                AttestationBody { ledger: entry.id, seq: last.receipt.seq, leaf: last.leaf, log_root: tail.root() };
+            let body = AttestationBody::of(&last.receipt, last.leaf, tail.root());
             unsaved = Some(body.sign(&key));
             if STATE_AFTER.contains(&index) {
                 journal.bring_state_forward(entry.no).unwrap();
@@ -112,7 +83,7 @@ impl Recorded {
         }
         journal.commit(entry.no, &Group { attestation: unsaved.as_ref(), ..Group::default() }).unwrap();
         drop(journal);
-        let operations = backend.0.lock().unwrap().operations.clone();
+        let operations = disk.lock().operations.clone();
         Self { entry, start, operations, leaves: steps.iter().map(|step| step.leaf).collect(), acknowledged }
     }
 
@@ -124,7 +95,7 @@ impl Recorded {
 
     /// Opens what a crash left, and gives how many steps are there.
     fn check(&self, image: Vec<u8>, acknowledged: usize, crash: &str) -> usize {
-        let journal = Journal::on_backend(Backend(Arc::new(Mutex::new(Disk { image, ..Disk::default() }))));
+        let journal = Journal::on_backend(MemoryDisk::of(image));
         let journal = Arc::new(journal.unwrap_or_else(|error| panic!("{crash}: {error}")));
         assert_eq!(journal.ledgers().unwrap(), std::slice::from_ref(&self.entry), "{crash}");
         let reader = journal.read(self.entry.no).unwrap();

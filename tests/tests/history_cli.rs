@@ -2,7 +2,12 @@
 
 mod support;
 
-use reprise::{journal::RunningPlan, recovery};
+use reprise::{
+    journal::RunningPlan,
+    node::{Access, Node},
+    recovery,
+};
+use reprise_receipts::Genesis;
 use support::Bench;
 
 #[test]
@@ -176,4 +181,33 @@ fn a_projection_has_a_root_and_is_checked_and_cannot_be_changed() {
     bytes[last] ^= 1;
     let changed = bench.file("changed.projection", bytes);
     bench.run(&["state", "check-projection", &changed]).says(1, &["no projection"]);
+}
+
+/// A ledger of the rules before stays in its first epoch, and is run and verified as ever.
+#[test]
+fn a_ledger_of_protocol_epoch_2_goes_on_under_its_rules() {
+    let bench = Bench::with_ledger();
+    {
+        let node = Node::open(&bench.node(), Access::Write).unwrap();
+        let entry = node.find_ledger("incident").unwrap();
+        let genesis = Genesis { protocol_epoch: 2, name: "earlier".to_owned(), ..entry.genesis };
+        node.journal().put_ledger(&genesis).unwrap();
+    }
+    let file = bench.file("events.jsonl", support::events(30));
+    bench.run(&["submit", "earlier", &file]).says(0, &["30"]);
+    bench.run(&["verify", "earlier"]).says(0, &["match"]);
+    let receipt = bench.json(&["receipts", "show", "earlier", "29"]);
+    assert_eq!((&receipt["protocol epoch"], &receipt["epoch"]), (&2.into(), &1.into()));
+    let bundle = bench.node().join("earlier.bundle").display().to_string();
+    bench.run(&["bundle", "export", "earlier", "--kind", "replay", "--from", "10", "--out", &bundle]).says(0, &[]);
+    let key = bench.json(&["key", "show"])["attester"].as_str().unwrap().to_owned();
+    bench.run(&["verify", &bundle, "--key", &key]).says(0, &["match"]);
+    let grant = bench.node().join("grant").display().to_string();
+    let signed = ["ledger", "grant", "earlier", "--to-owner", &key, "--attester", &key, "--out", &grant];
+    bench.run(&signed).says(1, &["protocol epoch 2", "first epoch"]);
+    // Nothing raises its epoch after a rollback either: it goes on as it always did.
+    let words = ["--attested", "--reason", "the probe was wrong"];
+    bench.run(&[&["recover", "rollback", "earlier", "--to", "19"], words.as_slice()].concat()).says(0, &[]);
+    bench.run(&["submit", "earlier", &file]).says(0, &[]);
+    assert_eq!(bench.json(&["ledger", "show", "earlier"])["receipts"], 30);
 }

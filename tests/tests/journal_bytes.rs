@@ -16,11 +16,11 @@ use reprise_receipts::{
     log::LogTail,
     verdict::Claim,
 };
-use reprise_tests::{Disk, DiskOperation, fixture};
+use reprise_tests::{disk::MemoryDisk, fixture};
 use std::{
-    fs, io,
+    fs,
     path::Path,
-    sync::{Arc, Mutex, atomic::AtomicU64},
+    sync::{Arc, atomic::AtomicU64},
 };
 
 const MASKS: [u8; 2] = [0x01, 0x80];
@@ -34,46 +34,16 @@ const GROUPS: [usize; 2] = [5, 3];
 const TILE_GROUPS: [usize; 2] = [250, 10];
 const TILE_BYTES: usize = 256 * 32;
 
-#[derive(Clone, Debug, Default)]
-struct Memory(Arc<Mutex<Disk>>);
-
-impl redb::StorageBackend for Memory {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().image.len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let disk = self.0.lock().unwrap();
-        let start = offset as usize;
-        let bytes = disk.image.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
-        out.copy_from_slice(bytes);
-        Ok(())
-    }
-
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        DiskOperation::SetLength(length as usize).apply(&mut self.0.lock().unwrap().image);
-        Ok(())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        DiskOperation::Write(offset as usize, data.to_vec()).apply(&mut self.0.lock().unwrap().image);
-        Ok(())
-    }
-}
-
 struct Book {
-    memory: Memory,
+    memory: MemoryDisk,
     journal: Arc<Journal>,
     entry: LedgerEntry,
 }
 
 impl Book {
     fn new(groups: [usize; 2]) -> Self {
-        let memory = Memory::default();
+        let memory = MemoryDisk::default();
+        memory.lock().forgets = true;
         let journal = Arc::new(Journal::on_backend(memory.clone()).unwrap());
         let package: Package = decode_canonical(&fs::read(fixture("packages/lease-1.0.0.reprise")).unwrap()).unwrap();
         let package = journal.put_package(&package).unwrap();
@@ -99,8 +69,7 @@ impl Book {
             rest = after;
             group.iter().for_each(|step| tail.append(step.leaf));
             let last = group.last().unwrap();
-            let body =
-                AttestationBody { ledger: entry.id, seq: last.receipt.seq, leaf: last.leaf, log_root: tail.root() };
+            let body = AttestationBody::of(&last.receipt, last.leaf, tail.root());
             let tiles = tail.take_complete_tiles();
             journal.commit(entry.no, &Group { steps: group, tiles: &tiles, attestation: None }).unwrap();
             let attestation = body.sign(&key);
@@ -185,9 +154,9 @@ fn names_package(book: &Book, record: &Record) -> Result<(), String> {
 }
 
 /// A format record is read when a journal is opened: here a copy of the disk is.
-fn names_format(memory: &Memory) -> Result<(), String> {
-    let image = memory.0.lock().unwrap().image.clone();
-    match Journal::on_backend(Memory(Arc::new(Mutex::new(Disk { image, ..Disk::default() })))) {
+fn names_format(memory: &MemoryDisk) -> Result<(), String> {
+    let image = memory.lock().image.clone();
+    match Journal::on_backend(MemoryDisk::of(image)) {
         Err(JournalError::Format { .. }) => Ok(()),
         Err(other) => Err(format!("{other:?}")),
         Ok(_) => Err("it opens".to_owned()),

@@ -1,6 +1,6 @@
 //! A node that is killed again and again, without warning: what it acknowledged stays, and nothing happens twice.
 
-use reprise_tests::{SplitMix, fixture};
+use reprise_tests::{SplitMix, fixture, program};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,6 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::OnceLock,
 };
 
 const EVENTS: usize = 20_000;
@@ -20,23 +19,6 @@ const OVERLAP: usize = 50;
 
 /// Line of the whole file, from 0, to what was acknowledged: sequence number and leaf hash.
 type Acknowledged = BTreeMap<usize, (u64, String)>;
-
-/// The command under test, built once, into the directory that this test was built into.
-fn reprise() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let deps = std::env::current_exe().unwrap();
-        let profile_dir = deps.parent().and_then(Path::parent).unwrap().to_owned();
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--locked", "--offline", "--workspace", "--bin", "reprise"]);
-        build.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_TARGET_DIR", profile_dir.parent().unwrap());
-        if profile_dir.file_name().is_some_and(|name| name == "release") {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success());
-        profile_dir.join("reprise")
-    })
-}
 
 struct TestNode {
     dir: PathBuf,
@@ -55,7 +37,7 @@ impl TestNode {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(reprise());
+        let mut command = Command::new(program());
         command.arg("--dir").arg(&self.dir).arg("--json").args(arguments);
         command
     }

@@ -60,6 +60,51 @@ fn capsule(capsules: u64) -> Vec<u64> {
     fuel("capsule", json!({ "nodes": ["n1", "n2", "n3", "n4"], "dimension": 2 }), setup, events.into())
 }
 
+/// Nodes that are heard of, and a phase that one of them begins and another works on.
+fn phase(nodes: u64) -> Vec<u64> {
+    let all: Vec<u64> = (1..=nodes).collect();
+    let parameters = json!({ "nodes": all, "supervisors": ["ann", "bob", "eve"] });
+    let setup = vec![event(1_000, "leader", json!({ "node": 1, "term": 1 }))];
+    let began = json!({ "node": 2, "g": 1, "phase": "ANALYZE", "token": 0 });
+    let started = json!({ "node": 3, "g": 1, "phase": "ANALYZE", "event": "started", "vc": [[3, 1]] });
+    let failed = json!({ "node": 2, "g": 1, "phase": "ANALYZE", "status": "FAILED" });
+    let events = vec![
+        event(1_500, "heartbeat", json!({ "nodes": [3] })),
+        event(1_500, "gossip", json!({ "nodes": [4] })),
+        event(1_500, "begin_phase", began),
+        event(1_500, "phase_transition", started),
+        event(1_500, "exec_status", failed),
+    ];
+    fuel("phase", parameters, setup, events)
+}
+
+/// An exchange with so many accounts and open orders.
+fn service(many: u64) -> Vec<u64> {
+    let path = fixture("scenarios/service/alerts.json");
+    let scenario: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let account = |n: u64| json!({ "transaction": format!("t{n}"), "account": format!("u{n}"), "amount": 1_000_000 });
+    let order = |key: &str, n: u64, side: &str, price: u64| {
+        let account = format!("u{n}");
+        json!({
+            "idempotency_key": key, "account": account, "symbol": "BTC", "side": side, "price": price, "quantity": 5,
+        })
+    };
+    let side = |n: u64| if n % 2 == 0 { "buy" } else { "sell" };
+    let mut setup: Vec<Value> = (0..many).map(|n| event(2_000, "balance", account(n))).collect();
+    let price = |n: u64| 100 + n % 2 * 50 + n % 7;
+    setup.extend((0..many).map(|n| event(2_000, "place", order(&format!("k{n}"), n, side(n), price(n)))));
+    let trade = json!({ "match": 1, "buy": 7, "sell": many + 1, "price": 102, "quantity": 5 });
+    let events = vec![
+        event(2_001, "place", order("last", 3, "sell", 100)),
+        event(2_001, "match", trade),
+        event(2_001, "settle", json!({ "trade": 1 })),
+        event(2_001, "cancel", json!({ "order": 2 })),
+        event(2_001, "balance", json!({ "transaction": "x", "account": "u5", "amount": -1 })),
+        event(2_001, "health", json!({ "service": "mail", "ok": false })),
+    ];
+    fuel("service", scenario["parameters"].clone(), setup, events)
+}
+
 /// Payloads of full length that are not what anybody expects: every one is refused with fuel to spare, for a policy that
 /// faults three times stands still, and anybody may submit.
 fn refuses_what_is_long(policy: &'static str, parameters: Value, kinds: &[&str]) {
@@ -110,4 +155,14 @@ fn a_step_among_a_thousand_nodes_costs_less_than_five_among_ten() {
 #[test]
 fn a_step_among_a_thousand_capsules_costs_less_than_five_among_ten() {
     hardly_grows("capsule", &capsule(10), &capsule(1_000));
+}
+
+#[test]
+fn a_step_of_a_phase_among_a_thousand_nodes_costs_less_than_five_among_ten() {
+    hardly_grows("phase", &phase(10), &phase(1_000));
+}
+
+#[test]
+fn a_step_among_a_thousand_accounts_and_orders_costs_less_than_five_among_ten() {
+    hardly_grows("service", &service(10), &service(1_000));
 }

@@ -14,12 +14,8 @@ use reprise::{
     },
 };
 use reprise_receipts::bundle::{BundleKind, Trust};
-use reprise_tests::{Disk, DiskOperation};
-use std::{
-    fs, io,
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use reprise_tests::disk::MemoryDisk;
+use std::{fs, path::Path, sync::Arc};
 
 const STEPS: u64 = 500;
 const SIZE: u64 = 321;
@@ -237,42 +233,9 @@ fn the_next_start_goes_on_by_itself() {
     recorded.go_on(&book, SIZE);
 }
 
-/// A disk in memory that remembers what was asked of it.
-#[derive(Clone, Debug, Default)]
-struct Memory(Arc<Mutex<Disk>>);
-
-impl redb::StorageBackend for Memory {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().image.len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let disk = self.0.lock().unwrap();
-        let start = offset as usize;
-        let bytes = disk.image.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
-        out.copy_from_slice(bytes);
-        Ok(())
-    }
-
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        self.0.lock().unwrap().perform(DiskOperation::SetLength(length as usize));
-        Ok(())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.lock().unwrap().perform(DiskOperation::Sync);
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.lock().unwrap().perform(DiskOperation::Write(offset as usize, data.to_vec()));
-        Ok(())
-    }
-}
-
 /// A journal on an image of a disk.
-fn open(image: Vec<u8>) -> (Memory, Arc<Journal>, LedgerEntry) {
-    let memory = Memory(Arc::new(Mutex::new(Disk { image, operations: Vec::new() })));
+fn open(image: Vec<u8>) -> (MemoryDisk, Arc<Journal>, LedgerEntry) {
+    let memory = MemoryDisk::of(image);
     let journal = Arc::new(Journal::on_backend(memory.clone()).unwrap());
     let entry = journal.ledgers().unwrap().remove(0);
     (memory, journal, entry)
@@ -287,11 +250,11 @@ fn a_power_cut_between_any_two_disk_operations_of_a_rollback_is_resumed() {
     let copies = Copies::new(&ROLLBACK);
     let (memory, journal, entry) = open(copies.journal.clone());
     let plan = (ROLLBACK.plan)(&site(&journal, &entry));
-    let base = memory.0.lock().unwrap().image.clone();
-    let from = memory.0.lock().unwrap().operations.len();
+    let base = memory.lock().image.clone();
+    let from = memory.lock().operations.len();
     recovery::carry_out(&site(&journal, &entry), &plan, &mut recovery::NoWatch).unwrap();
     let expected = end(&journal, &entry);
-    let operations = memory.0.lock().unwrap().operations[from..].to_vec();
+    let operations = memory.lock().operations[from..].to_vec();
     drop(journal);
     assert!(operations.len() > DISK_CRASHES, "{} operations", operations.len());
     for crash in (0..operations.len()).step_by(operations.len() / DISK_CRASHES) {
@@ -324,7 +287,7 @@ fn a_power_cut_between_any_two_disk_operations_of_an_import_goes_on() {
     };
     let (half, all) = (export(256), export(STEPS));
     let open = |image: Vec<u8>| {
-        let memory = Memory(Arc::new(Mutex::new(Disk { image, operations: Vec::new() })));
+        let memory = MemoryDisk::of(image);
         let node = Node::with_journal(Path::new("/nonexistent"), Journal::on_backend(memory.clone()).unwrap());
         (memory, node)
     };
@@ -333,13 +296,13 @@ fn a_power_cut_between_any_two_disk_operations_of_an_import_goes_on() {
         let (memory, node) = open(Vec::new());
         before.map(|file| import(&node, file));
         let (base, from) = {
-            let disk = memory.0.lock().unwrap();
+            let disk = memory.lock();
             (disk.image.clone(), disk.operations.len())
         };
         let entry = import(&node, &all).entry;
         let expected = end(node.journal(), &entry);
         assert_eq!(expected.size, STEPS);
-        let operations = memory.0.lock().unwrap().operations[from..].to_vec();
+        let operations = memory.lock().operations[from..].to_vec();
         drop(node);
         assert!(operations.len() > DISK_CRASHES, "{} operations", operations.len());
         for crash in (0..operations.len()).step_by(operations.len() / DISK_CRASHES) {

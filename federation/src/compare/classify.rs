@@ -28,7 +28,7 @@ pub enum Divergence {
     CorruptHere,
     /// What the peer tells is not what its own roots or receipts say.
     CorruptThere,
-    /// One key has signed both histories.
+    /// One key has signed both histories, which one epoch ordered.
     Equivocation {
         /// First receipt that differs.
         at: u64,
@@ -80,8 +80,9 @@ pub fn classify(ours: &ForkSide, theirs: &ForkSide) -> Classified {
     let without_evidence = |divergence| Classified { divergence, evidence: None };
     if let (Some(our), Some(their)) = (&ours.attestation, &theirs.attestation)
         && our.signer == their.signer
+        && ours.receipt.epoch == theirs.receipt.epoch
     {
-        let same_place = our.body.seq == their.body.seq && our.body != their.body;
+        let same_place = (our.body.seq, our.body.epoch) == (their.body.seq, their.body.epoch) && our.body != their.body;
         let evidence =
             same_place.then(|| Evidence::Equivocation(Box::new(Equivocation::new(our.clone(), their.clone()))));
         return Classified { divergence: Divergence::Equivocation { at }, evidence };

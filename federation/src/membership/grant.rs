@@ -1,13 +1,16 @@
-//! Grants of ownership.
+//! Grants of ownership: what operators sign is the command that begins an epoch of the ledger, and members are shown the
+//! same signatures that the ledger orders.
 
 use super::Roster;
 use crate::{list::List, message::NodeKey};
-use reprise_abi::{Canonical, CodecError, encode};
-use reprise_receipts::{LedgerId, PublicKey, SigningKey, attestation::Signature, genesis::OPERATORS_MAX};
+use reprise_abi::{Canonical, CodecError};
+use reprise_receipts::{
+    LedgerId, PublicKey, SigningKey,
+    attestation::Signature,
+    command::{Command, SignedCommand},
+    genesis::OPERATORS_MAX,
+};
 use serde::{Deserialize, Serialize};
-
-/// First bytes of everything that is signed as a grant.
-pub const GRANT_DOMAIN: &[u8] = b"reprise grant v1\n";
 
 /// Who owns a ledger from this epoch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +21,8 @@ pub struct Grant {
     pub epoch: u64,
     /// The new owner, a voting member.
     pub owner: NodeKey,
+    /// The receipt-signing key of the new owner: it attests the ledger in this epoch.
+    pub attester: PublicKey,
     /// Number of the roster that the operators had before them.
     pub roster: u64,
 }
@@ -40,6 +45,9 @@ pub enum GrantError {
     /// The owner is no voting member.
     #[error("the grant names {0:?}, which is no voting member")]
     NotAVoter(NodeKey),
+    /// The attester is not the owner's receipt-signing key of the roster.
+    #[error("the grant names the attester {0}, which is not the owner's key")]
+    OtherAttester(PublicKey),
     /// A higher epoch is known.
     #[error("the grant is of epoch {found}; epoch {promised} is promised")]
     LowerEpoch {
@@ -67,10 +75,16 @@ pub enum GrantError {
 }
 
 impl Grant {
-    /// What operators sign.
+    /// What operators sign: the command of the ledger.
     #[must_use]
     pub fn message(&self) -> Vec<u8> {
-        [GRANT_DOMAIN, &encode(self)].concat()
+        self.command().message(self.ledger)
+    }
+
+    /// The command that begins the epoch.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        Command::Epoch { to: self.epoch, owner: self.owner.0, attester: self.attester, roster: self.roster }
     }
 
     /// Signs it as these operators.
@@ -86,6 +100,20 @@ impl Grant {
 }
 
 impl SignedGrant {
+    /// Of a command that begins an epoch; `None` of any other.
+    #[must_use]
+    pub fn of_command(ledger: LedgerId, signed: &SignedCommand) -> Option<Self> {
+        let Command::Epoch { to, owner, attester, roster } = signed.command else { return None };
+        let grant = Grant { ledger, epoch: to, owner: NodeKey(owner), attester, roster };
+        Some(Self { grant, signatures: List::new(signed.signatures.clone())? })
+    }
+
+    /// As the ledger orders it.
+    #[must_use]
+    pub fn to_command(&self) -> SignedCommand {
+        SignedCommand { command: self.grant.command(), signatures: self.signatures.to_vec() }
+    }
+
     /// Enough operators of the roster signed it, and it names a voting member.
     ///
     /// # Errors
@@ -95,8 +123,10 @@ impl SignedGrant {
         if grant.ledger != roster.ledger || grant.roster != roster.number {
             return Err(GrantError::OtherRoster);
         }
-        if roster.member(grant.owner).is_none_or(|member| member.observer) {
-            return Err(GrantError::NotAVoter(grant.owner));
+        let owner = roster.member(grant.owner).filter(|member| !member.observer);
+        let owner = owner.ok_or(GrantError::NotAVoter(grant.owner))?;
+        if owner.receipts != grant.attester {
+            return Err(GrantError::OtherAttester(grant.attester));
         }
         let message = grant.message();
         let valid = |(signer, signature): &&(PublicKey, Signature)| {
@@ -109,12 +139,12 @@ impl SignedGrant {
 
 impl Canonical for Grant {
     const KIND: &'static str = "grant";
-    const BYTES_MAX: usize = 128;
+    const BYTES_MAX: usize = 160;
 }
 
 impl Canonical for SignedGrant {
     const KIND: &'static str = "signed grant";
-    const BYTES_MAX: usize = 128 + OPERATORS_MAX * 96 + 1;
+    const BYTES_MAX: usize = Grant::BYTES_MAX + OPERATORS_MAX * 96 + 1;
 
     fn validate(&self) -> Result<(), CodecError> {
         if self.signatures.is_sorted_by(|a, b| a.0 < b.0) {

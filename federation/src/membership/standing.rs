@@ -7,7 +7,9 @@ use reprise_receipts::LedgerId;
 use serde::{Deserialize, Serialize};
 
 /// Version of the standing that this code writes.
-pub const STANDING_FORMAT: u16 = 1;
+pub const STANDING_FORMAT: u16 = 2;
+/// The format before: its grants named no attester, and none of them was ever carried out.
+const STANDING_FORMAT_BEFORE: u16 = 1;
 
 /// A member's promises and signatures on one ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,8 +113,25 @@ impl Standing {
                 Err(GrantError::EpochTaken { epoch: grant.epoch, owner: self.owner })
             };
         }
+        self.format = STANDING_FORMAT;
         (self.promised, self.owner, self.grant) = (grant.epoch, grant.owner, Some(signed.clone()));
         Ok(true)
+    }
+
+    /// Takes over what the log here says: its last epoch, which this grant began. Whoever orders or keeps a receipt of an
+    /// epoch has all of the log that the epoch began with. Answers whether anything changed.
+    ///
+    /// The ledger has checked the signatures, and the roster may be a later one than the grant names.
+    pub fn catch_up(&mut self, signed: &SignedGrant) -> bool {
+        let epoch = signed.grant.epoch;
+        let is_known = epoch == self.promised && (self.log_epoch == epoch || self.owner != signed.grant.owner);
+        if epoch < self.promised || is_known {
+            return false;
+        }
+        self.format = STANDING_FORMAT;
+        (self.promised, self.owner, self.log_epoch) = (epoch, signed.grant.owner, epoch);
+        self.grant = Some(signed.clone());
+        true
     }
 }
 
@@ -122,7 +141,9 @@ impl Canonical for Standing {
 
     fn validate(&self) -> Result<(), CodecError> {
         let rule = |holds, rule| if holds { Ok(()) } else { Err(CodecError::Invalid { kind: Self::KIND, rule }) };
-        rule(self.format == STANDING_FORMAT, "the format version is 1")?;
+        let is_known =
+            self.format == STANDING_FORMAT || (self.format == STANDING_FORMAT_BEFORE && self.grant.is_none());
+        rule(is_known, "the format version is 2, or 1 without a grant")?;
         rule(self.log_epoch <= self.promised, "the log is not of a later epoch than is promised")?;
         let Some(grant) = &self.grant else { return Ok(()) };
         let says = (grant.grant.epoch, grant.grant.owner) == (self.promised, self.owner);

@@ -32,7 +32,13 @@ fn roster() -> Roster {
 }
 
 fn grant(epoch: u64, owner: u8) -> Grant {
-    Grant { ledger: LedgerId::from_bytes([1; 32]), epoch, owner: node(owner), roster: 7 }
+    Grant {
+        ledger: LedgerId::from_bytes([1; 32]),
+        epoch,
+        owner: node(owner),
+        attester: secret(owner + 100).public(),
+        roster: 7,
+    }
 }
 
 #[test]
@@ -71,6 +77,9 @@ fn a_grant_takes_enough_operators_and_names_a_voter() {
     let moved = SignedGrant { grant: grant(3, 2), ..grant(2, 2).sign(&[&one, &two]) };
     assert_eq!(moved.verify(&roster).copied(), few(0));
     assert_eq!(grant(2, 4).sign(&[&one, &two]).verify(&roster).copied(), Err(GrantError::NotAVoter(node(4))));
+    let attester = secret(103).public();
+    let foreign = Grant { attester, ..grant(2, 2) }.sign(&[&one, &two]);
+    assert_eq!(foreign.verify(&roster).copied(), Err(GrantError::OtherAttester(attester)));
     let other = Grant { roster: 6, ..grant(2, 2) };
     assert_eq!(other.sign(&[&one, &two]).verify(&roster).copied(), Err(GrantError::OtherRoster));
 }
@@ -89,6 +98,31 @@ fn an_epoch_never_goes_back_and_has_one_owner() {
     assert_eq!(decode_canonical(&encode(&standing)), Ok(standing.clone()));
     assert!(Standing { promised: 6, ..standing.clone() }.validate().is_err());
     assert!(Standing { log_epoch: 6, ..standing }.validate().is_err());
+}
+
+#[test]
+fn a_log_in_a_later_epoch_is_word_enough() {
+    let roster = roster();
+    let signed = |epoch, owner| grant(epoch, owner).sign(&[&secret(50), &secret(51)]);
+    let mut standing = Standing::new(&roster);
+    assert!(standing.catch_up(&signed(4, 2)));
+    assert_eq!((standing.promised, standing.owner, standing.log_epoch), (4, node(2), 4));
+    assert!(!standing.catch_up(&signed(4, 2)) && !standing.catch_up(&signed(3, 3)));
+    // What is promised is not given to somebody else.
+    assert_eq!(standing.promise(&signed(6, 3), &roster), Ok(true));
+    assert!(!standing.catch_up(&signed(6, 2)));
+    assert!(standing.catch_up(&signed(6, 3)));
+    assert_eq!((standing.log_epoch, standing.validate()), (6, Ok(())));
+}
+
+#[test]
+fn a_grant_is_the_command_of_the_ledger() {
+    let signed = grant(2, 2).sign(&[&secret(50), &secret(51)]);
+    let command = signed.to_command();
+    assert_eq!(SignedGrant::of_command(LedgerId::from_bytes([1; 32]), &command), Some(signed));
+    let other = reprise_receipts::command::Command::Resume { halted_at: 1 };
+    let other = other.sign(LedgerId::from_bytes([1; 32]), &secret(50));
+    assert_eq!(SignedGrant::of_command(LedgerId::from_bytes([1; 32]), &other), None);
 }
 
 #[test]

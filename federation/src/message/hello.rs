@@ -6,7 +6,7 @@ use reprise_receipts::{PublicKey, SigningKey, attestation::Signature};
 use serde::{Deserialize, Serialize};
 
 /// The version of the protocol that this code speaks.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 /// First bytes of everything that is signed as an enrolment.
 pub const ENROLMENT_DOMAIN: &[u8] = b"reprise enrolment v1\n";
 

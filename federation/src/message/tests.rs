@@ -40,6 +40,7 @@ fn vote() -> Vote {
         size: 12,
         log_root: LogRoot::from_bytes([2; 32]),
         leaf: reprise_receipts::LeafHash::from_bytes([3; 32]),
+        ordered_in: Some(1),
         state_root: reprise_receipts::StateRoot::from_bytes([4; 32]),
         execution: reprise_receipts::ExecutionRoot::from_bytes([5; 32]),
         signer: secret(9).public(),

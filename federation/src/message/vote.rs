@@ -33,6 +33,8 @@ pub struct Vote {
     pub log_root: LogRoot,
     /// Leaf hash of the last one.
     pub leaf: LeafHash,
+    /// The epoch of the last one, as attestations name it.
+    pub ordered_in: Option<u64>,
     /// Root of the state, computed from the state.
     pub state_root: StateRoot,
     /// Execution root of the last step.
@@ -110,7 +112,8 @@ impl Vote {
     }
 
     fn body(&self) -> AttestationBody {
-        AttestationBody { ledger: self.ledger, seq: self.size - 1, leaf: self.leaf, log_root: self.log_root }
+        let (ledger, seq, epoch) = (self.ledger, self.size - 1, self.ordered_in);
+        AttestationBody { ledger, seq, leaf: self.leaf, log_root: self.log_root, epoch }
     }
 
     /// `c2sp.org/tlog-cosignature`, version 1.

@@ -156,6 +156,41 @@ pub enum Action {
     Quarantined(Rejected),
 }
 
+impl Action {
+    /// The ledger that it is about, where it may rest on what is promised or signed there.
+    #[must_use]
+    pub fn ledger(&self) -> Option<LedgerId> {
+        match self {
+            Self::Send { message, .. } => match message {
+                Message::Append(append) => Some(append.ledger),
+                Message::Ack(ack) => Some(ack.ledger),
+                Message::Claim(claim) => Some(claim.grant.grant.ledger),
+                Message::Promise(promise) => Some(promise.ledger),
+                Message::Vote(vote) => Some(vote.ledger),
+                Message::Hello(_)
+                | Message::Ask(_)
+                | Message::Answer(_)
+                | Message::Evidence(_)
+                | Message::Goodbye(_) => None,
+            },
+            Self::Persist(standing) => Some(standing.ledger),
+            Self::Apply { ledger, .. }
+            | Self::RollBack { ledger, .. }
+            | Self::Acknowledge { ledger, .. }
+            | Self::Lead { ledger, .. }
+            | Self::Follow { ledger, .. }
+            | Self::Final { ledger, .. }
+            | Self::Suspended { ledger, .. } => Some(*ledger),
+            Self::Found(finding) | Self::Decide { finding, .. } => Some(finding.ledger),
+            Self::Stream { .. }
+            | Self::Disconnect { .. }
+            | Self::Answered { .. }
+            | Self::Evidence(_)
+            | Self::Quarantined(_) => None,
+        }
+    }
+}
+
 /// A difference to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding {

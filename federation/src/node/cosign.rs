@@ -13,7 +13,7 @@ use crate::{
     quarantine::Reason,
     window::Noted,
 };
-use reprise_receipts::{LeafHash, attestation::Signature, evidence::Evidence};
+use reprise_receipts::{AttestationBody, LeafHash, attestation::Signature, evidence::Evidence};
 
 impl Federation {
     /// Casts the vote that is due, if one is, and sees what is final.
@@ -45,17 +45,35 @@ impl Federation {
         }
     }
 
+    /// The last vote of an earlier life again: whoever has not seen it needs it, and another one on that size is never
+    /// cast. It attests the same; only the time of its cosignature is another.
+    pub(super) fn recall_vote(&mut self, now_ms: u64, seat: &mut Seat, facts: &dyn Ledgers) {
+        let (signed, committed) = (seat.standing.signed, seat.standing.committed);
+        let is_voter = matches!(self.role(seat), Some(Role::Owner | Role::Replica));
+        let stands = seat.is_open() && !seat.standing.rejoining && committed >= signed.size;
+        if is_voter
+            && stands
+            && signed.size >= seat.standing.last_final.size.max(1)
+            && contains(facts, seat.roster.ledger, &signed)
+            && let Some(vote) = self.make_vote(now_ms, signed.size, seat, facts)
+        {
+            seat.windows.note(vote);
+        }
+    }
+
     fn make_vote(&self, now_ms: u64, size: u64, seat: &Seat, facts: &dyn Ledgers) -> Option<Vote> {
         let ledger = seat.roster.ledger;
         let mark = mark_at(facts, ledger, size)?;
         let receipt = receipt_at(facts, ledger, size.checked_sub(1)?)?;
         let leaf = LeafHash::of(&facts.receipt(ledger, size - 1)?);
+        let body = AttestationBody::of(&receipt, leaf, mark.log_root);
         let unsigned = Vote {
             ledger,
             epoch: seat.standing.promised,
             size,
             log_root: mark.log_root,
             leaf,
+            ordered_in: body.epoch,
             state_root: receipt.next_state,
             execution: receipt.execution,
             signer: self.key.public(),

@@ -58,7 +58,7 @@ impl Federation {
                 }
             }
             Err(GrantError::OtherRoster | GrantError::EpochTaken { .. }) => {}
-            Err(GrantError::NotAVoter(_) | GrantError::TooFewSignatures { .. }) => {
+            Err(GrantError::NotAVoter(_) | GrantError::OtherAttester(_) | GrantError::TooFewSignatures { .. }) => {
                 if let Some(from) = from {
                     let frame = Message::Claim(Claim { grant: signed.clone() }).to_frame();
                     this.reject(now_ms, from, Some(signed.grant.ledger), Reason::BadSignature, &frame);

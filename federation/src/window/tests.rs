@@ -40,6 +40,7 @@ fn vote(by: u8, size: u64, root: u8) -> Vote {
         size,
         log_root: LogRoot::from_bytes([root; 32]),
         leaf: LeafHash::from_bytes([root; 32]),
+        ordered_in: Some(1),
         state_root: StateRoot::from_bytes([root; 32]),
         execution: ExecutionRoot::from_bytes([root; 32]),
         signer: secret(by + 100).public(),

@@ -145,7 +145,13 @@ impl Liar {
             }
             (Lie::ForgedSignatures, Message::Ack(_)) if self.random.one_in(20) => {
                 let epoch = 1 + self.random.below(2_000);
-                let grant = Grant { ledger: ledger_id(), epoch, owner: keys(number).id(), roster: 1 };
+                let grant = Grant {
+                    ledger: ledger_id(),
+                    epoch,
+                    owner: keys(number).id(),
+                    attester: keys(number).receipts.public(),
+                    roster: 1,
+                };
                 let grant = grant.sign(&[&keys(number).receipts, &keys(number).node]);
                 vec![Message::Claim(Claim { grant }).to_frame(), frame]
             }

@@ -88,8 +88,7 @@ impl Flaw {
                 Message::Vote(signer.map_or(vote, |keys| vote.sign(&keys.receipts)))
             }
             (Self::SkipGrantSignatures, Message::Claim(claim)) => {
-                let Grant { epoch, owner, .. } = claim.grant.grant;
-                let grant = Grant { ledger: ledger_id(), epoch, owner, roster: 1 };
+                let grant = Grant { ledger: ledger_id(), roster: 1, ..claim.grant.grant };
                 Message::Claim(Claim { grant: grant.sign(&[&operator(0), &operator(1)]) })
             }
             (Self::EverythingCommitted, Message::Append(mut append)) => {

@@ -305,7 +305,13 @@ impl World {
     }
 
     fn signed_grant(&self, epoch: u64, to: usize) -> SignedGrant {
-        let grant = Grant { ledger: ledger_id(), epoch, owner: self.key(to), roster: self.roster.number };
+        let grant = Grant {
+            ledger: ledger_id(),
+            epoch,
+            owner: self.key(to),
+            attester: keys(to as u8).receipts.public(),
+            roster: self.roster.number,
+        };
         grant.sign(&[&operator(0), &operator(2)])
     }
 

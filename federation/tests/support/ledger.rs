@@ -44,7 +44,7 @@ impl End {
             ledger,
             seq: self.seq,
             epoch,
-            protocol_epoch: 2,
+            protocol_epoch: 3,
             engine_profile: EngineProfileDigest::from_bytes([1; 32]),
             package: PackageDigest::from_bytes([2; 32]),
             input: InputDigest::of(input),

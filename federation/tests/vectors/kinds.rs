@@ -173,6 +173,7 @@ fn attestation(random: &mut Random) -> Attestation {
         seq: random.number(),
         leaf: LeafHash::from_bytes(random.digest()),
         log_root: LogRoot::from_bytes(random.digest()),
+        epoch: None,
     };
     Attestation { body, signer: key(random), signature: signature(random) }
 }
@@ -244,7 +245,13 @@ pub fn ack(random: &mut Random) -> Message {
 }
 
 fn grant(random: &mut Random) -> SignedGrant {
-    let grant = Grant { ledger: ledger(random), epoch: random.number(), owner: node(random), roster: random.number() };
+    let grant = Grant {
+        ledger: ledger(random),
+        epoch: random.number(),
+        owner: node(random),
+        attester: key(random),
+        roster: random.number(),
+    };
     let signatures = random.ascending(3, |random| (key(random), signature(random)), |(signer, _)| *signer);
     SignedGrant { grant, signatures: List::first(signatures) }
 }
@@ -268,6 +275,7 @@ pub fn vote(random: &mut Random) -> Message {
         epoch: random.number(),
         size: size(random).max(1),
         log_root: LogRoot::from_bytes(random.digest()),
+        ordered_in: random.option(Random::number),
         leaf: LeafHash::from_bytes(random.digest()),
         state_root: StateRoot::from_bytes(random.digest()),
         execution: ExecutionRoot::from_bytes(random.digest()),

@@ -79,7 +79,7 @@ fn each_run(
     if expected != found {
         return Err(ArchiveError::OtherLedger { expected, found });
     }
-    archive.note().verify(&entry.genesis.attester)?;
+    archive.note().verify(reader.attesters(&entry.genesis)?.of_log(archive.checkpoint().size))?;
     while base.size > range.start {
         let mut steps = archive.run_with(base.size - 1)?;
         steps.retain(|step| (range.start..base.size).contains(&step.receipt.seq));
@@ -96,8 +96,9 @@ fn vouched(journal: &Journal, entry: &LedgerEntry, base: &Base) -> Result<u64, A
     let newest = journal.checkpoints(entry.no)?.pop();
     let newest = newest.filter(|newest| newest.note.checkpoint().size >= base.size);
     let newest = newest.ok_or(ArchiveError::Beyond { size: base.size, wanted: base.size })?;
-    let signed = newest.note.verify(&entry.genesis.attester)?;
     let reader = journal.read(entry.no)?;
+    let attesters = reader.attesters(&entry.genesis)?;
+    let signed = newest.note.verify(attesters.of_log(newest.record.claim.size))?;
     let root = root_of(base)?;
     let proof = prove_consistency(&reader, base.size, signed.size)?;
     proof.verify(base.size, &root, signed.size, &signed.log_root)?;

@@ -12,6 +12,8 @@ use reprise_receipts::{
 pub(super) const CHECKPOINT: &str = "checkpoint";
 /// The encoded genesis record.
 pub(super) const GENESIS: &str = "reprise/genesis";
+/// The epochs that commands began, when there are any: who attests which steps.
+pub(super) const EPOCHS: &str = "reprise/epochs";
 /// Hashes of a complete tile, and receipts of a complete entry bundle.
 pub(super) const TILE_WIDTH: u64 = 1 << TILE_HEIGHT;
 /// Levels that a log can have.

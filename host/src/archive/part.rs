@@ -12,7 +12,9 @@ use super::{
 };
 use reprise_abi::{Canonical, CodecError, decode_canonical, encode, limits::INPUT_BYTES_MAX};
 use reprise_receipts::{
-    Attestation, InputDigest, LeafHash, LedgerId, PublicKey, Receipt, StepRecord, bundle::BUNDLE_RECORD_BYTES_MAX,
+    Attestation, Attesters, InputDigest, LeafHash, LedgerId, Receipt, StepRecord,
+    bundle::{BUNDLE_GRANTS_MAX, BUNDLE_RECORD_BYTES_MAX},
+    system::epochs::EpochRecord,
 };
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +86,22 @@ impl StepsPart {
     }
 }
 
+/// The epochs of the archived ledger after its first: the file `reprise/epochs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchivedEpochs {
+    /// As the ledger's state has them, ascending.
+    pub records: Vec<EpochRecord>,
+}
+
+impl Canonical for ArchivedEpochs {
+    const KIND: &'static str = "archived epochs";
+    const BYTES_MAX: usize = 8 + BUNDLE_GRANTS_MAX * EpochRecord::BYTES_MAX;
+
+    fn validate(&self) -> Result<(), CodecError> {
+        self.records.iter().try_for_each(Canonical::validate)
+    }
+}
+
 impl StepParts {
     /// Bytes of all of it.
     pub(super) fn bytes(&self) -> usize {
@@ -100,7 +118,7 @@ impl StepParts {
         seq: u64,
         ledger: LedgerId,
         receipt_bytes: Vec<u8>,
-        attester: &PublicKey,
+        attesters: &Attesters,
     ) -> Result<ArchivedStep, &'static str> {
         let receipt: Receipt = decode_canonical(&receipt_bytes).map_err(|_| "the receipt does not decode")?;
         if (receipt.seq, receipt.ledger) != (seq, ledger) {
@@ -118,7 +136,7 @@ impl StepParts {
         let holds = attestation.as_ref().is_none_or(|made| {
             let body = &made.body;
             let of_it = (body.seq, body.ledger, body.leaf) == (seq, ledger, LeafHash::of(&receipt_bytes));
-            of_it && made.verify(attester).is_ok()
+            of_it && attesters.verify_in(receipt.epoch, made).is_ok()
         });
         if !holds {
             return Err("the attestation is not the attester's over this receipt");

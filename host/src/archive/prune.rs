@@ -39,7 +39,9 @@ pub fn plan_prune(
     let reader = journal.read(entry.no)?;
     let size = reader.size()?;
     let first = reader.base().map_or(0, |base| base.size);
-    let archive = verify(store, &TrustPolicy::of_attester(entry.id, entry.genesis.attester))?;
+    let attesters = reader.attesters(&entry.genesis)?;
+    let reaches = super::ArchiveReader::open(store)?.checkpoint().size;
+    let archive = verify(store, &TrustPolicy::of_attester(entry.id, *attesters.of_log(reaches)))?;
     let archived = archive.checkpoint.size;
     if !archive.with_steps {
         return Err(ArchiveError::ReceiptsOnly);
@@ -56,7 +58,7 @@ pub fn plan_prune(
         kept.restorable && may_begin(claim.size) && is_forgotten(claim.logical_time_ms)
     });
     let begin = found.ok_or(ArchiveError::NothingToPrune { keep })?;
-    let signed = begin.note.verify(&entry.genesis.attester)?;
+    let signed = begin.note.verify(attesters.of_log(begin.record.claim.size))?;
     let roots = [(archived, archive.checkpoint.log_root), (signed.size, signed.log_root)];
     for (at, root) in roots {
         if checkpoints::log_root_at(&reader, at)? != root {

@@ -2,12 +2,12 @@
 
 use super::{
     ArchiveError, ArchivedStep, PART_BYTES_MAX, StepsPart, Store,
-    layout::{self, CHECKPOINT, GENESIS, PACKAGE_CONTEXT, Place, SEAL_BYTES, TILE_WIDTH},
-    part::StepParts,
+    layout::{self, CHECKPOINT, EPOCHS, GENESIS, PACKAGE_CONTEXT, Place, SEAL_BYTES, TILE_WIDTH},
+    part::{ArchivedEpochs, StepParts},
 };
 use reprise_abi::{Canonical, decode_canonical};
 use reprise_receipts::{
-    Genesis, Package, PackageDigest,
+    Attesters, Genesis, Package, PackageDigest,
     checkpoint::{CHECKPOINT_BYTES_MAX, Checkpoint, SignedCheckpoint},
     log::{TILE_BYTES_MAX, TileSource},
 };
@@ -17,6 +17,7 @@ pub struct ArchiveReader<'a> {
     store: &'a dyn Store,
     note: SignedCheckpoint,
     genesis: Option<Genesis>,
+    attesters: Option<Attesters>,
 }
 
 impl<'a> ArchiveReader<'a> {
@@ -44,7 +45,8 @@ impl<'a> ArchiveReader<'a> {
             let (expected, found) = (note.checkpoint().ledger, genesis.ledger_id());
             return Err(ArchiveError::OtherLedger { expected, found });
         }
-        Ok(Some(Self { store, note, genesis }))
+        let attesters = genesis.as_ref().map(|genesis| attesters(store, genesis)).transpose()?;
+        Ok(Some(Self { store, note, genesis, attesters }))
     }
 
     /// The signed checkpoint.
@@ -135,12 +137,12 @@ impl<'a> ArchiveReader<'a> {
     }
 
     fn join(&self, name: &str, part: StepsPart, receipts: &[Vec<u8>]) -> Result<Vec<ArchivedStep>, ArchiveError> {
-        let genesis = self.genesis.as_ref().ok_or(ArchiveError::ReceiptsOnly)?;
+        let attesters = self.attesters.as_ref().ok_or(ArchiveError::ReceiptsOnly)?;
         let ledger = self.checkpoint().ledger;
         let at = usize::try_from(part.first % TILE_WIDTH).expect("below 256");
         let steps = (part.first..).zip(part.steps).zip(&receipts[at..]);
         let checked = steps.map(|((seq, parts), receipt): ((u64, StepParts), _)| {
-            let checked = parts.check(seq, ledger, receipt.clone(), &genesis.attester);
+            let checked = parts.check(seq, ledger, receipt.clone(), attesters);
             checked.map_err(|reason| ArchiveError::damaged(name, format_args!("step {seq}: {reason}")))
         });
         checked.collect()
@@ -150,6 +152,19 @@ impl<'a> ArchiveReader<'a> {
         let size = self.checkpoint().size;
         Place::of(0, index, size).ok_or(ArchiveError::Beyond { size, wanted: index.saturating_mul(TILE_WIDTH) + 1 })
     }
+}
+
+/// Who attests which epoch: by the genesis record and the commands that operators signed.
+fn attesters(store: &dyn Store, genesis: &Genesis) -> Result<Attesters, ArchiveError> {
+    let mut attesters = Attesters::of_genesis(genesis);
+    if let Some(bytes) = store.read(EPOCHS, ArchivedEpochs::BYTES_MAX as u64)? {
+        let damaged = |error: &dyn std::fmt::Display| ArchiveError::damaged(EPOCHS, error);
+        let epochs: ArchivedEpochs = decode_canonical(&bytes).map_err(|error| damaged(&error))?;
+        for record in &epochs.records {
+            attesters.add(genesis, record).map_err(|error| damaged(&error))?;
+        }
+    }
+    Ok(attesters)
 }
 
 /// The hashes of a tile as far as the checkpoint reaches.

@@ -6,7 +6,7 @@ use crate::{
     journal::{Journal, LedgerEntry, LedgerReader},
 };
 use reprise_receipts::{
-    LogRoot, SigningKey,
+    Attesters, LogRoot, SigningKey,
     checkpoint::{Checkpoint, SignedCheckpoint},
     log::prove_consistency,
 };
@@ -26,26 +26,27 @@ pub fn checkpoint_of(
     signer: Option<&SigningKey>,
 ) -> Result<SignedCheckpoint, ArchiveError> {
     let kept = journal.checkpoints(entry.no)?.into_iter().find(|kept| kept.note.checkpoint().size == size);
+    let reader = journal.read(entry.no)?;
+    let attesters = reader.attesters(&entry.genesis)?;
     if let Some(kept) = kept {
-        kept.note.verify(&entry.genesis.attester)?;
+        kept.note.verify(attesters.of_log(size))?;
         return Ok(kept.note);
     }
-    let reader = journal.read(entry.no)?;
     let has = reader.size()?;
     if size == 0 || size > has {
         return Err(ArchiveError::Beyond { size: has, wanted: size });
     }
-    let signer = signer.filter(|signer| signer.public() == entry.genesis.attester);
+    let signer = signer.filter(|signer| signer.public() == *attesters.of_log(size));
     let signer = signer.ok_or(ArchiveError::NoSigner { size })?;
     let log_root = checkpoints::log_root_at(&reader, size)?;
-    check_attested(&reader, entry, size, log_root)?;
+    check_attested(&reader, (entry, &attesters), size, log_root)?;
     Ok(Checkpoint { ledger: entry.id, size, log_root }.sign(signer))
 }
 
 /// The log and the last attested one are one history.
 fn check_attested(
     reader: &LedgerReader,
-    entry: &LedgerEntry,
+    (entry, attesters): (&LedgerEntry, &Attesters),
     size: u64,
     log_root: LogRoot,
 ) -> Result<(), ArchiveError> {
@@ -56,7 +57,7 @@ fn check_attested(
     let proof = prove_consistency(reader, old.0, new.0)?;
     let holds = body.seq == seq
         && body.ledger == entry.id
-        && attestation.verify(&entry.genesis.attester).is_ok()
+        && attesters.verify(&attestation).is_ok()
         && proof.verify(old.0, &old.1, new.0, &new.1).is_ok();
     if holds { Ok(()) } else { Err(ArchiveError::NotAttested { size, seq }) }
 }

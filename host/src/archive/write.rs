@@ -3,15 +3,15 @@
 use super::{
     ArchiveError, ArchiveReader, PART_BYTES_MAX, PART_BYTES_TARGET, StepsPart, Store, StoreError,
     layout::{self, CHECKPOINT, GENESIS, LEVELS, Place, TILE_WIDTH, hashes_at},
-    part::{STEP_BYTES_MAX, StepParts},
+    part::{ArchivedEpochs, STEP_BYTES_MAX, StepParts},
 };
 use crate::{
     checkpoints,
     journal::{Journal, JournalError, LedgerEntry, LedgerReader, RecordKind},
 };
-use reprise_abi::{decode_canonical, encode, limits::RECEIPT_BYTES_MAX};
+use reprise_abi::{Canonical, decode_canonical, encode, limits::RECEIPT_BYTES_MAX};
 use reprise_receipts::{
-    LeafHash, LedgerId, PackageDigest, Receipt,
+    Attesters, LeafHash, LedgerId, PackageDigest, Receipt,
     checkpoint::{CHECKPOINT_BYTES_MAX, SignedCheckpoint},
     log::{LogError, TileSource},
 };
@@ -53,9 +53,10 @@ pub fn write(
     note: &SignedCheckpoint,
     contents: Contents,
 ) -> Result<Written, ArchiveError> {
-    let size = note.verify(&entry.genesis.attester)?.size;
     let reader = journal.read(entry.no)?;
-    let old = begun(&reader, entry, store, size)?;
+    let (attesters, records) = reader.epochs(&entry.genesis)?;
+    let size = note.verify(attesters.of_log(note.checkpoint().size))?.size;
+    let old = begun(&reader, entry, &attesters, store, size)?;
     let before = old.as_ref().map_or(0, |old| old.checkpoint().size);
     let had_steps = old.as_ref().is_some_and(|old| old.genesis().is_some());
     let with_steps = contents == Contents::Steps || had_steps;
@@ -78,6 +79,9 @@ pub fn write(
     let mut out = writing.out;
     if with_steps {
         out.once(GENESIS, &encode(&entry.genesis), true)?;
+        if !records.is_empty() {
+            out.replace(layout::EPOCHS, &encode(&ArchivedEpochs { records }), ArchivedEpochs::BYTES_MAX)?;
+        }
     }
     store.settle()?;
     if before < size || old.is_none() {
@@ -92,6 +96,7 @@ pub fn write(
 fn begun<'a>(
     reader: &LedgerReader,
     entry: &LedgerEntry,
+    attesters: &Attesters,
     store: &'a dyn Store,
     size: u64,
 ) -> Result<Option<ArchiveReader<'a>>, ArchiveError> {
@@ -100,7 +105,7 @@ fn begun<'a>(
     if checkpoint.ledger != entry.id {
         return Err(ArchiveError::OtherLedger { expected: entry.id, found: checkpoint.ledger });
     }
-    old.note().verify(&entry.genesis.attester)?;
+    old.note().verify(attesters.of_log(checkpoint.size))?;
     if checkpoint.size > size {
         return Err(ArchiveError::Longer { archived: checkpoint.size, size });
     }

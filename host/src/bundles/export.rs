@@ -100,6 +100,7 @@ impl Export<'_> {
     fn range(self, options: ExportOptions, start: Option<Start>) -> Result<Exported, BundleFileError> {
         let Range { start: from, end: to } = options.range;
         let mut header = BundleHeader::new(options.kind, self.entry.genesis.clone(), from, to);
+        header.grants = self.grants()?;
         let signatures = Signatures::find(self.journal, self.entry, &self.reader, to, options.signer.as_ref())?;
         signatures.count(&mut header);
         let attestations = self.reader.attestations(from..to)?.count() as u64;
@@ -150,6 +151,7 @@ impl Export<'_> {
         let at = found.ok_or(BundleFileError::NoCheckpoint(size))?;
         let StoredCheckpoint { record, note, .. } = &all[at];
         let mut header = BundleHeader::new(BundleKind::Checkpoint, self.entry.genesis.clone(), size, size);
+        header.grants = self.grants()?;
         let ancestry = self.journal.ancestry(self.entry.no, size)?.ok_or(BundleFileError::NoAncestry(size))?;
         let one = [Section::Note, Section::CheckpointRecord, Section::Base, Section::Edge, Section::Proof];
         one.into_iter().for_each(|section| header.set_count(section, 1));
@@ -189,6 +191,12 @@ impl Export<'_> {
             each(&bytes)?;
         }
         Ok(())
+    }
+
+    /// The commands that began the ledger's epochs: whoever knows the genesis record can tell who attests which.
+    fn grants(&self) -> Result<Vec<reprise_receipts::command::SignedCommand>, BundleFileError> {
+        let (_, records) = self.reader.epochs(&self.entry.genesis)?;
+        Ok(records.into_iter().map(|record| record.grant).collect())
     }
 
     fn receipt(&self, seq: u64) -> Result<Vec<u8>, BundleFileError> {

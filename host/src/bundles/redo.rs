@@ -60,7 +60,7 @@ impl Redo {
             Ok(claimed) => claimed,
             Err(divergence) => return Ok(Err(Verdict::Divergent(divergence))),
         };
-        if let Err(verdict) = self.covered(seq, &before_step(self.head.state(), &claimed.input.event)) {
+        if let Err(verdict) = self.covered(seq, &before_step(&self.head, &claimed.input.event)) {
             return Ok(Err(verdict));
         }
         let work = match claimed.work(&self.head) {

@@ -67,7 +67,7 @@ impl Recorder {
     }
 
     fn execute(&mut self, input: &Input) -> Result<Result<(Work, Executed), OrderError>, RunError> {
-        self.note(&before_step(self.head.state(), &input.event));
+        self.note(&before_step(&self.head, &input.event));
         let work = match self.head.prepare(input) {
             Ok(work) => work,
             Err(error) => return Ok(Err(error)),

@@ -5,29 +5,22 @@ use super::{
     schedule::{End, Gate, Handed},
     sign,
 };
-use crate::journal::{Journal, JournalError, LedgerNo};
-use reprise_receipts::{LedgerId, SigningKey};
+use crate::journal::{Journal, JournalError, LedgerEntry};
+use reprise_receipts::SigningKey;
 use std::{sync::Arc, thread::JoinHandle, time::Instant};
 
 /// Keeps what the engine thread hands over.
 pub(crate) struct Keeper {
     journal: Arc<Journal>,
-    no: LedgerNo,
-    ledger: LedgerId,
+    entry: LedgerEntry,
     attester: Arc<SigningKey>,
     gate: Arc<Gate>,
     sweep: Option<JoinHandle<()>>,
 }
 
 impl Keeper {
-    pub(crate) fn new(
-        journal: Arc<Journal>,
-        no: LedgerNo,
-        ledger: LedgerId,
-        attester: Arc<SigningKey>,
-        gate: Arc<Gate>,
-    ) -> Self {
-        Self { journal, no, ledger, attester, gate, sweep: None }
+    pub(crate) fn new(journal: Arc<Journal>, entry: LedgerEntry, attester: Arc<SigningKey>, gate: Arc<Gate>) -> Self {
+        Self { journal, entry, attester, gate, sweep: None }
     }
 
     /// Keeps chunks. After the last ones: all steps up to the snapshot must be durable.
@@ -43,7 +36,7 @@ impl Keeper {
         }
         if !chunks.is_empty() {
             let begun = Instant::now();
-            self.journal.put_chunks(self.no, &chunks, false)?;
+            self.journal.put_chunks(self.entry.no, &chunks, false)?;
             self.gate.keeping_took(begun.elapsed());
         }
         for (bytes, end) in ends {
@@ -67,7 +60,7 @@ impl Keeper {
     }
 
     fn complete(&mut self, snapshot: &Snapshot) -> Result<(), JournalError> {
-        match sign(&self.journal, self.no, self.ledger, snapshot, &self.attester) {
+        match sign(&self.journal, &self.entry, snapshot, &self.attester) {
             Ok(_) => self.sweep_old(),
             Err(CheckpointError::Journal(error)) => Err(error),
             Err(error) => {
@@ -81,13 +74,13 @@ impl Keeper {
     /// On a thread of its own: finding out what nobody needs takes longer than a step may wait.
     fn sweep_old(&mut self) -> Result<(), JournalError> {
         self.finish();
-        let keep = self.journal.checkpoint_settings(self.no)?.keep;
-        let excess = retention::excess(&self.journal.checkpoints(self.no)?, keep);
+        let keep = self.journal.checkpoint_settings(self.entry.no)?.keep;
+        let excess = retention::excess(&self.journal.checkpoints(self.entry.no)?, keep);
         if excess.is_empty() {
             self.gate.open();
             return Ok(());
         }
-        let (journal, no, gate) = (self.journal.clone(), self.no, self.gate.clone());
+        let (journal, no, gate) = (self.journal.clone(), self.entry.no, self.gate.clone());
         let sweep = move || {
             match retention::drop_snapshots(&journal, no, &excess) {
                 Ok(chunks) => tracing::debug!(chunks, "old snapshots swept"),

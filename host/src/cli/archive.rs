@@ -42,11 +42,12 @@ pub(super) fn write(
     let size = to.map_or_else(|| node.journal().read(entry.no)?.size(), Ok)?;
     let note = archive::checkpoint_of(node.journal(), &entry, size, node.attester().ok().as_ref())?;
     let written = archive::write(node.journal(), &entry, &Directory::new(out), &note, contents)?;
-    print.record(describe(&entry, &written).with("log root", note.checkpoint().log_root.to_string()));
+    let attester = *node.journal().attesters(&entry)?.of_log(size);
+    print.record(describe(&entry, attester, &written).with("log root", note.checkpoint().log_root.to_string()));
     Ok(Exit::Done)
 }
 
-fn describe(entry: &LedgerEntry, written: &Written) -> Record {
+fn describe(entry: &LedgerEntry, attester: reprise_receipts::PublicKey, written: &Written) -> Record {
     Record::new()
         .with("ledger", entry.genesis.name.clone())
         .with("ledger id", entry.id.to_string())
@@ -55,7 +56,7 @@ fn describe(entry: &LedgerEntry, written: &Written) -> Record {
         .with("files written", written.files)
         .with("bytes written", written.bytes)
         .with("origin", Checkpoint::origin(entry.id))
-        .with("note key", Checkpoint::note_key(entry.id, entry.genesis.attester).to_string())
+        .with("note key", Checkpoint::note_key(entry.id, attester).to_string())
 }
 
 fn verify(path: &Path, trust: Trust, print: Printer) -> Result<Exit, CliError> {

@@ -6,15 +6,17 @@ mod log;
 mod node;
 mod peer;
 mod portable;
+mod trial;
 
 pub(crate) use again::{ReplayOptions, VerifyOptions};
 pub(crate) use history::{CheckpointCommand, DoctorOptions, QuarantineCommand, RecoverCommand, SetOptions, Which};
 pub(crate) use log::{ArchiveCommand, ArchiveOptions, CheckProofOptions, LogCommand};
-pub(crate) use node::{FederationCommand, NodeCommand, ReconcileOptions};
+pub(crate) use node::{FederationCommand, GrantOptions, NodeCommand, ReconcileOptions};
 pub(crate) use peer::PeerCommand;
 pub(crate) use portable::{
     BundleCommand, EvidenceCommand, ExportOptions, KindArg, MakeCommand, PairOptions, TrustArgs,
 };
+pub(crate) use trial::{BenchOptions, DemoOptions, DrillOptions};
 
 use crate::{node::EngineChoice, orderer::TimeSource};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -109,24 +111,7 @@ pub(crate) enum Command {
     /// A recorded incident, from events to a verified ledger, in a temporary directory
     Demo(DemoOptions),
     /// What receipts and durability cost, against the same guest without them; build with --release
-    Bench {
-        /// Only a ledger of 1,000,000 receipts: its memory, and how long it takes to open (gigabytes of disk)
-        #[arg(long)]
-        large: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DrillOptions {
-    /// Which drills, or `all`
-    #[arg(required_unless_present = "list", value_name = "NAME")]
-    pub(crate) names: Vec<String>,
-    /// Say which drills there are, what each injects, and its objective
-    #[arg(long)]
-    pub(crate) list: bool,
-    /// Hold the recovery time against this objective instead of the drill's own, in milliseconds
-    #[arg(long, value_name = "MS")]
-    pub(crate) objective: Option<u64>,
+    Bench(BenchOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -224,6 +209,8 @@ pub(crate) enum LedgerCommand {
         #[arg(long)]
         package: String,
     },
+    /// Grant a ledger to another owner under a higher epoch, signed with this node's operator key
+    Grant(GrantOptions),
 }
 
 #[derive(Debug, Args)]
@@ -385,11 +372,4 @@ impl From<EngineArg> for EngineChoice {
             EngineArg::Native => Self::Native,
         }
     }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DemoOptions {
-    /// Keep the node in this new directory, to look around afterwards
-    #[arg(long, value_name = "DIR")]
-    pub(crate) keep: Option<PathBuf>,
 }

@@ -5,12 +5,15 @@
 //! sides. Medians over rounds, means for signature and root; the rounds of floor and execution alternate. A step that
 //! is not accepted, or a ledger that does not verify, ends the run without figures.
 
+mod federation;
 mod figure;
+mod history;
 mod large;
 mod parts;
 mod steps;
 
 use super::{
+    args::BenchOptions,
     demo,
     error::{CliError, Exit},
     report::Printer,
@@ -29,11 +32,16 @@ const WINDOW: usize = 64;
 /// Single durable steps, syncs and signatures of one round.
 const SINGLES: u64 = 400;
 
-/// `large`: only the ledger of 1,000,000 receipts, which takes longer and gigabytes of disk.
-pub(crate) fn run(large: bool, print: Printer) -> Result<Exit, CliError> {
+/// What is measured: the steps of a small ledger by default, one of the large ones on demand.
+pub(crate) fn run(options: &BenchOptions, print: Printer) -> Result<Exit, CliError> {
     let dir = tempfile::tempdir().map_err(|error| CliError::File { path: std::env::temp_dir(), error })?;
     let node_dir = dir.path().join("node");
-    let figures = if large { large::figures(&node_dir)? } else { figures(&node_dir, dir.path())? };
+    let figures = match options {
+        BenchOptions { large: true, .. } => large::figures(&node_dir)?,
+        BenchOptions { history: true, .. } => history::figures(&node_dir)?,
+        BenchOptions { federation: true, .. } => federation::figures(dir.path())?,
+        _ => figures(&node_dir, dir.path())?,
+    };
     print.rows(figures.iter().map(Figure::record).collect());
     Ok(Exit::Done)
 }
@@ -49,6 +57,7 @@ fn figures(node_dir: &Path, dir: &Path) -> Result<Vec<Figure>, CliError> {
     let (sync, sign) = (parts::sync_us(dir)?, parts::sign_us());
     let verify_1 = median((0..ROUNDS).map(|_| verify_us(&node, &entry, 1)))?;
     let verify_2 = median((0..ROUNDS).map(|_| verify_us(&node, &entry, 2)))?;
+    let (hash_1, hash_2) = (parts::hash_us(1), parts::hash_us(2));
     let root = parts::root_us();
     let least = sync + 2.0 * floor + sign;
     use Target::{AtLeast, AtMost, None};
@@ -62,6 +71,7 @@ fn figures(node_dir: &Path, dir: &Path) -> Result<Vec<Figure>, CliError> {
         us("durable step, one at a time", sequential, "sync + 2 floors + signature", sequential / least, AtMost(1.3)),
         us("verification, 1 job", verify_1, "step, rate", execution / verify_1, AtLeast(1.0)),
         us("verification, 2 jobs", verify_2, "1 job, rate", verify_1 / verify_2, AtLeast(1.8)),
+        us("hashing only, 2 threads", hash_2, "1 thread, rate", hash_1 / hash_2, None),
         us("root after 2 of 1,000,000 keys", root, "25 us", root / 25.0, AtMost(1.0)),
     ])
 }

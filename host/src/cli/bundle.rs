@@ -87,13 +87,14 @@ fn export(options: &ExportOptions, dir: &Path, print: Printer) -> Result<Exit, C
         dir: dir.to_owned(),
         signer: node.attester().ok(),
     };
+    let attester = *node.journal().attesters(&entry)?.of_log(to);
     let exported = bundles::export(node.journal(), &entry, export, &options.out)?;
     print.record(
         head(&exported.header)
             .with("file", options.out.display().to_string())
             .with("bytes", exported.bytes)
             .with("digest", exported.digest.to_string())
-            .with("verify with", format!("--key {}", entry.genesis.attester)),
+            .with("verify with", format!("--key {attester}")),
     );
     Ok(Exit::Done)
 }
@@ -158,6 +159,7 @@ fn head(header: &BundleHeader) -> Record {
         .with("ledger", header.genesis.name.clone())
         .with("ledger id", header.ledger.to_string())
         .with("attester", header.genesis.attester.to_string());
+    let record = if header.grants.is_empty() { record } else { record.with("epochs begun since", header.grants.len()) };
     match header.kind {
         BundleKind::Checkpoint => record.with("receipts", header.to),
         BundleKind::Receipt | BundleKind::Replay => record.with("from", header.from).with("to", header.to),

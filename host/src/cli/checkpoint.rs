@@ -90,7 +90,8 @@ fn show(dir: &Path, ledger: &str, size: Option<u64>, print: Printer) -> Result<E
             last.ok_or_else(|| CliError::Refusal(format!("ledger `{ledger}` has no checkpoint yet")))?
         }
     };
-    let signed = checkpoint.note.verify(&entry.genesis.attester);
+    let attesters = node.journal().attesters(&entry)?;
+    let signed = checkpoint.note.verify(attesters.of_log(checkpoint.record.claim.size));
     let record = describe(&checkpoint)
         .with("signature", signed.as_ref().map_or_else(ToString::to_string, |_| "holds".to_owned()));
     if print.is_json() {

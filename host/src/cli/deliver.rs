@@ -94,7 +94,7 @@ fn submit(
     let feed = proposals.into_iter().chain([advance]).map(Ok);
     let mut refused = None;
     let key = |tag| usize::try_from(tag).ok().and_then(|at| results.get(at)).map(|result| &result.idempotency_key[..]);
-    let committed = session::run_open(node, entry, open, TimeSource::Event, feed, |answer| match answer {
+    let committed = session::run_open(node, entry, (open, None), TimeSource::Event, feed, |answer| match answer {
         Answer::Receipt { tag, seq, class, code, .. } if each => {
             let line = Record::new().with("effect", key(tag)).with("seq", seq);
             say(serde_json::Value::from(line.with("outcome", class.name()).with("code", code)));

@@ -1,4 +1,7 @@
-//! `reprise demo`: a recorded incident from its first event to a verified ledger, and to a damaged copy.
+//! `reprise demo`: a recorded incident from its first event to a verified ledger, and to a damaged copy; then the same
+//! incident on three nodes, of which one is cut off, one killed and one damaged.
+
+mod three;
 
 use super::{
     args::DemoOptions,
@@ -45,6 +48,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Exit, CliError> {
     verify_everywhere(&node, &entry)?;
     drop(node);
     let blamed = damaged_copy(&dir, &temporary.path().join("copy"))?;
+    three::run(temporary.path())?;
     where_to_go(options.keep.as_ref());
     if blamed { Ok(Exit::Done) } else { Err(CliError::Fault("the damage was not found".to_owned())) }
 }
@@ -179,17 +183,23 @@ fn damaged_copy(dir: &Path, copy: &Path) -> Result<bool, CliError> {
     fs::copy(dir.join("journal.redb"), copy.join("journal.redb")).map_err(file_error(copy))?;
     let node = Node::open(copy, Access::Write)?;
     let entry = node.find_ledger("incident")?;
-    let records = node.journal().records(entry.no)?;
-    let is_step = |(record, _): &&(Record, usize)| matches!(record, Record::StepRecord(_));
-    let middle = records.iter().filter(is_step).count() / 2;
-    let Some((record, length)) = records.iter().filter(is_step).nth(middle) else {
-        return Err(CliError::Fault("the ledger has no steps".to_owned()));
-    };
-    node.journal().tamper(entry.no, record, length / 2, 0x01)?;
-    println!("flipped   bit 0 of byte {} of {length} in {record}\n", length / 2);
+    let (record, position) = flip_one_byte(&node, &entry)?;
+    println!("flipped   bit 0 of {position} in {record}\n");
     let verdict = verdict(&node, &entry, EngineChoice::Cranelift)?;
     Printer::new(false).record(verify::report(&entry.genesis.name, &verdict, EngineChoice::Cranelift));
-    Ok(matches!(&verdict, Verdict::Divergent(divergence) if *record == Record::StepRecord(divergence.seq)))
+    Ok(matches!(&verdict, Verdict::Divergent(divergence) if record == Record::StepRecord(divergence.seq)))
+}
+
+/// Flips a bit in the middle of the step record in the middle. Which one, and where in it.
+fn flip_one_byte(node: &Node, entry: &LedgerEntry) -> Result<(Record, String), CliError> {
+    let mut steps = node.journal().records(entry.no)?;
+    steps.retain(|(record, _)| matches!(record, Record::StepRecord(_)));
+    let middle = steps.len() / 2;
+    let Some((record, length)) = steps.into_iter().nth(middle) else {
+        return Err(CliError::Fault("the ledger has no steps".to_owned()));
+    };
+    node.journal().tamper(entry.no, &record, length / 2, 0x01)?;
+    Ok((record, format!("byte {} of {length}", length / 2)))
 }
 
 fn verdict(node: &Node, entry: &LedgerEntry, engine: EngineChoice) -> Result<Verdict, CliError> {

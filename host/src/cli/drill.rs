@@ -7,19 +7,19 @@
 //! ```text
 //! catalogue.rs  which drills there are, what each injects, and its objective
 //! scripted.rs   the outside world fails as a scenario says; time is logical
-//! commands.rs   this program, run as an operator runs it
 //! process.rs    the node's own process is killed, or finds its disk full; time is the clock's
 //! storage.rs    the node's journal is damaged, or lost; time is the clock's
 //! ```
 
 mod catalogue;
-mod commands;
 mod process;
 mod scripted;
 mod storage;
 
 use super::{
     args::DrillOptions,
+    child::{Reprise, packaged_node},
+    demo,
     error::{CliError, Exit},
     report::{Printer, Record, say},
     text,
@@ -37,6 +37,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Name of a drill's ledger.
+const LEDGER: &str = "drill";
 /// Everything at once, in the order of the catalogue.
 const ALL: &str = "all";
 
@@ -172,4 +174,12 @@ fn store(work: &Path, result: DrillResult) -> Result<(), CliError> {
         file.sync_all()
     };
     write().map_err(|error| CliError::File { path: path.clone(), error })
+}
+
+/// A new node with a ledger under the built-in `lease` policy, closed again.
+fn lease_node(dir: &Path) -> Result<Reprise, CliError> {
+    let node = packaged_node(dir, demo::PACKAGE)?;
+    let (digest, _) = node.find_package("lease")?;
+    node.create_ledger(LEDGER, digest)?;
+    Reprise::at(dir)
 }

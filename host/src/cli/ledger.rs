@@ -4,6 +4,7 @@ use super::{
     args::LedgerCommand,
     checkpoint, drivers,
     error::{CliError, Exit},
+    grant,
     report::{Printer, Record},
     status, submit, text,
 };
@@ -16,7 +17,7 @@ use crate::{
 use reprise_abi::{Event, OutcomeClass, encode};
 use reprise_receipts::{
     command::{COMMAND_KIND, Command},
-    system,
+    system::{self, epochs::Term},
 };
 use std::path::Path;
 
@@ -29,6 +30,7 @@ pub(crate) fn run(command: &LedgerCommand, dir: &Path, print: Printer) -> Result
         LedgerCommand::Set(options) => checkpoint::set(options, dir, print),
         LedgerCommand::Resume { ledger } => resume(dir, ledger, print),
         LedgerCommand::Upgrade { ledger, package } => upgrade(dir, ledger, package, print),
+        LedgerCommand::Grant(options) => grant::sign(options, dir, print),
     }
 }
 
@@ -65,12 +67,19 @@ fn show(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
     let entry = node.find_ledger(ledger)?;
     let operators: Vec<_> = entry.genesis.operators.iter().map(ToString::to_string).collect();
     let incidents = node.journal().read(entry.no)?.incidents()?;
+    let attesters = node.journal().attesters(&entry)?;
+    let epoch = |term: &Term| {
+        let owner = term.owner.map(|owner| format!(", owned by {owner}")).unwrap_or_default();
+        format!("{} from receipt {}, attested by {}{owner}", term.epoch, term.first_seq, term.attester)
+    };
+    let epochs: Vec<_> = attesters.terms().iter().map(epoch).collect();
     let incident = |(seq, what): (u64, String)| {
         serde_json::Value::from(Record::new().with("sequence number", seq).with("what", what))
     };
     print.record(
         status::ledger(&node, &entry)?
-            .with("attester", entry.genesis.attester.to_string())
+            .with("attester", attesters.in_force().attester.to_string())
+            .with("epochs", epochs)
             .with("operators", operators)
             .with("operators that must sign", entry.genesis.operator_threshold)
             .with("host faults", incidents.into_iter().map(incident).collect::<Vec<_>>()),

@@ -50,7 +50,7 @@ pub(crate) fn prove(dir: &Path, ledger: &str, seq: u64, out: &Path, print: Print
     let covered = checkpoint.checkpoint().size;
     let inclusion = prove_inclusion(&reader, covered, seq).map_err(|error| CliError::Refusal(unproved(error)))?;
     let proof = ProofFile { extra: Some(receipt.clone()), seq, inclusion, checkpoint };
-    let attester = entry.genesis.attester;
+    let attester = *reader.attesters(&entry.genesis)?.of_log(covered);
     let verified = proof.verify(&receipt, &TrustPolicy::of_attester(entry.id, attester));
     verified.map_err(|error| CliError::Refusal(format!("{error}: run `reprise doctor`")))?;
     write_new(out, proof.to_text().as_bytes()).map_err(|error| file_error(out, error))?;

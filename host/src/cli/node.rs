@@ -3,6 +3,7 @@
 use super::{
     args::{FederationCommand, NodeCommand, ReconcileOptions, SubmitOptions},
     error::{CliError, Exit},
+    grant,
     report::{Printer, say},
     text,
 };
@@ -50,6 +51,7 @@ pub(crate) fn peers(dir: &Path, print: Printer) -> Result<Exit, CliError> {
 pub(crate) fn federation(command: &FederationCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
     match command {
         FederationCommand::Status => rows(running(dir)?.ask(&Wanted::Federation).map_err(gone)?, print),
+        FederationCommand::Take { ledger, grant } => return grant::take(dir, ledger, grant, print),
         FederationCommand::Resume { ledger } => {
             let answer = running(dir)?.ask(&Wanted::Resume { ledger: ledger.clone() }).map_err(gone)?;
             if let Some(error) = answer["error"].as_str() {
@@ -195,7 +197,7 @@ fn running(dir: &Path) -> Result<Client, CliError> {
     })
 }
 
-fn gone(error: io::Error) -> CliError {
+pub(super) fn gone(error: io::Error) -> CliError {
     CliError::Fault(format!("the running node: {error}"))
 }
 

@@ -185,7 +185,7 @@ fn attested(record: Record, reader: &LedgerReader, entry: &LedgerEntry, step: &S
     let attestation: Attestation =
         decode_canonical(&bytes).map_err(|error| JournalError::damaged(RecordKind::Attestation, at, error))?;
     let body = &attestation.body;
-    let signature = match attestation.verify(&entry.genesis.attester) {
+    let signature = match reader.attesters(&entry.genesis)?.verify(&attestation) {
         Ok(()) => "holds".to_owned(),
         Err(error) => error.to_string(),
     };

@@ -71,6 +71,7 @@ pub(crate) fn ledger(node: &Node, entry: &LedgerEntry) -> Result<Record, CliErro
         .with("receipts", open.head.next_seq())
         .with("attested", open.attested)
         .with("epoch", open.head.epoch())
+        .with("owner", open.head.term().owner.map(|owner| owner.to_string()))
         .with("logical time", text::time(open.head.logical_time_ms()))
         .with("state root", open.head.state_root().to_string())
         .with("log root", open.tail.root().to_string())

@@ -1,8 +1,9 @@
 //! The socket by which commands reach a running node: `control.sock` in its directory, mode 0600, JSON lines.
 //!
 //! The first line says what is wanted: `{"do":"status"}`, `peers`, `federation`, `decisions`, `stop`,
-//! `{"do":"resume","ledger":"..."}`, `{"do":"reconcile","ledger":null,"act":false}`, or
-//! `{"do":"submit","ledger":"..."}`. All but the last are answered with one line. After `submit` come events, one a
+//! `{"do":"resume","ledger":"..."}`, `{"do":"take","ledger":"...","grant":"..."}`,
+//! `{"do":"reconcile","ledger":null,"act":false}`, or `{"do":"submit","ledger":"..."}`. All but the last are answered with
+//! one line. After `submit` come events, one a
 //! line, as in a file; each is answered with one line as soon as its answer holds, not always in their order. A line
 //! `{"end":true}` comes when all are answered.
 
@@ -10,6 +11,7 @@ use super::happening::{Happening, Query, Reply};
 use crate::{
     events::{self, LINE_BYTES_MAX},
     pipeline::Answer,
+    succession,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -20,8 +22,8 @@ use std::{
     sync::Arc,
 };
 use tokio::{
-    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{UnixListener, UnixStream, unix::OwnedWriteHalf},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
+    net::UnixListener,
     sync::{Semaphore, mpsc, oneshot},
 };
 
@@ -55,6 +57,13 @@ pub enum Wanted {
     Resume {
         /// The ledger's name, or the first digits of its id.
         ledger: String,
+    },
+    /// Move a ledger to another owner, who may be this node.
+    Take {
+        /// The ledger's name, or the first digits of its id.
+        ledger: String,
+        /// The signed command, encoded, in hexadecimal digits.
+        grant: String,
     },
     /// Events follow.
     Submit {
@@ -99,7 +108,8 @@ impl Control {
             let Ok((stream, _)) = self.listener.accept().await else { continue };
             let (happenings, stop) = (self.happenings.clone(), self.stop.clone());
             tokio::spawn(async move {
-                if let Err(error) = command(stream, &happenings, &stop).await {
+                let (from, to) = stream.into_split();
+                if let Err(error) = command(from, to, &happenings, &stop).await {
                     tracing::debug!(%error, "a command went away");
                 }
                 drop(place);
@@ -114,8 +124,13 @@ impl Drop for Control {
     }
 }
 
-async fn command(stream: UnixStream, happenings: &mpsc::Sender<Happening>, stop: &mpsc::Sender<()>) -> io::Result<()> {
-    let (from, mut to) = stream.into_split();
+/// Serves one command, over anything that carries bytes both ways.
+pub(super) async fn command(
+    from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin + Send + 'static,
+    happenings: &mpsc::Sender<Happening>,
+    stop: &mpsc::Sender<()>,
+) -> io::Result<()> {
     let mut from = BufReader::new(from);
     let Some(line) = line(&mut from).await? else { return Ok(()) };
     match serde_json::from_slice(&line) {
@@ -129,6 +144,7 @@ async fn command(stream: UnixStream, happenings: &mpsc::Sender<Happening>, stop:
             answer(&mut to, &json!({ "stops": true })).await
         }
         Ok(Wanted::Resume { ledger }) => answer(&mut to, &resume(happenings, ledger).await).await,
+        Ok(Wanted::Take { ledger, grant }) => answer(&mut to, &take(happenings, ledger, &grant).await).await,
         Ok(Wanted::Submit { ledger }) => submit(&ledger, &mut from, to, happenings).await,
         Err(error) => answer(&mut to, &json!({ "error": error.to_string() })).await,
     }
@@ -163,11 +179,22 @@ async fn resume(happenings: &mpsc::Sender<Happening>, ledger: String) -> Value {
     }
 }
 
+async fn take(happenings: &mpsc::Sender<Happening>, ledger: String, grant: &str) -> Value {
+    let Some(grant) = succession::parse_hex(grant) else { return json!({ "error": "the grant is not hexadecimal" }) };
+    let (reply, answer) = oneshot::channel();
+    let _ = happenings.send(Happening::Take { ledger, grant, reply }).await;
+    match answer.await {
+        Ok(Ok(epoch)) => json!({ "epoch": epoch }),
+        Ok(Err(why)) => json!({ "error": why }),
+        Err(_) => json!({ "error": "the node stops" }),
+    }
+}
+
 /// Hands events over and gives answers back, both at their own pace.
 async fn submit(
     ledger: &str,
     from: &mut (impl AsyncBufRead + Unpin),
-    mut to: OwnedWriteHalf,
+    mut to: impl AsyncWrite + Unpin + Send + 'static,
     happenings: &mpsc::Sender<Happening>,
 ) -> io::Result<()> {
     let (reply, mut replies) = mpsc::channel(UNDER_WAY_MAX);
@@ -213,7 +240,7 @@ async fn line(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u
     Ok((read > 0).then_some(line))
 }
 
-async fn answer(to: &mut OwnedWriteHalf, value: &Value) -> io::Result<()> {
+async fn answer(to: &mut (impl AsyncWrite + Unpin), value: &Value) -> io::Result<()> {
     to.write_all(format!("{value}\n").as_bytes()).await
 }
 

@@ -4,15 +4,17 @@
 mod actions;
 mod attest;
 mod report;
+mod succession;
 
 use super::{
     facts::Facts,
-    follower::Follower,
+    follower::{Follower, Work},
     happening::{Happening, Reply},
     owner::Owner,
     reconcile::Reconciler,
     rejected::RejectedStore,
     standing::Standings,
+    world::World,
 };
 use crate::{
     journal::LedgerEntry,
@@ -21,14 +23,15 @@ use crate::{
     orderer::Proposal,
 };
 use reprise_federation::{
-    Federation, Ledgers, Message, NodeKey, Roster, Suspension, limits::TRANSFER_BYTES_MAX, message::Step, node::Service,
+    Federation, Ledgers, Message, NodeKey, Roster, SignedGrant, Suspension, limits::TRANSFER_BYTES_MAX, message::Step,
+    node::Service,
 };
 use reprise_receipts::{LedgerId, PublicKey, SigningKey};
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval},
 };
 
 /// How often the state machines are told the time.
@@ -45,7 +48,6 @@ pub(super) struct Driver {
     pub(super) link: Arc<Link>,
     pub(super) federation: Federation,
     pub(super) facts: Facts,
-    pub(super) standings: Standings,
     /// Signs the receipts of this node.
     pub(super) attester: SigningKey,
     pub(super) names: Names,
@@ -55,11 +57,13 @@ pub(super) struct Driver {
     pub(super) happenings: mpsc::Sender<Happening>,
     /// Where streams are read and written.
     pub(super) network: Handle,
-    pub(super) start: Instant,
+    pub(super) world: Arc<dyn World>,
+    /// When it was started.
+    pub(super) start_ms: u64,
     /// What is decided about differences, and by whom.
     pub(super) reconciler: Reconciler,
-    /// What peers sent and was rejected.
-    pub(super) rejected: RejectedStore,
+    /// What peers sent and was rejected; none where nothing is kept.
+    pub(super) rejected: Option<RejectedStore>,
 }
 
 /// A ledger that is served.
@@ -72,6 +76,10 @@ pub(super) struct Served {
     pub(super) attested: BTreeMap<PublicKey, u64>,
     /// Its log has grown, and the state machines do not know yet.
     pub(super) grown: bool,
+    /// What there is to do again while the pipeline still ends.
+    pub(super) queued: Vec<Work>,
+    /// What this node has promised or signed for it last is not durable.
+    pub(super) unkept: bool,
     /// An attestation over receipts that are not here yet.
     pub(super) early: Option<Vec<u8>>,
 }
@@ -92,19 +100,34 @@ impl Driver {
     /// # Errors
     /// A file of this node cannot be read, or its journal cannot.
     pub(super) fn join(&mut self, entry: LedgerEntry, roster: Roster) -> io::Result<()> {
-        let mut standing = self.standings.read(&roster)?;
+        let mut standing = Standings(&*self.world).read(&roster)?;
+        // The log may be in a later epoch than this node was told of: it came with a bundle, or was begun offline.
+        let reader = self.node.journal().read(entry.no).map_err(io::Error::other)?;
+        let (_, epochs) = reader.epochs(&entry.genesis).map_err(io::Error::other)?;
+        if let Some(grant) = epochs.last().and_then(|last| SignedGrant::of_command(entry.id, &last.grant)) {
+            standing.catch_up(&grant);
+        }
         self.facts.add(&entry).map_err(io::Error::other)?;
         if !self.reconciler.is_own(entry.id)
             && let Some(why) = self.first_look(&entry)
             && standing.suspended.is_none()
         {
             standing.suspended = Some(why);
-            self.standings.write(&standing)?;
+            Standings(&*self.world).write(&standing)?;
         }
         let ledger = entry.id;
         self.ledgers.insert(
             ledger,
-            Served { entry, part: Part::None, fault: None, attested: BTreeMap::new(), grown: false, early: None },
+            Served {
+                entry,
+                part: Part::None,
+                fault: None,
+                attested: BTreeMap::new(),
+                grown: false,
+                queued: Vec::new(),
+                unkept: false,
+                early: None,
+            },
         );
         let now_ms = self.now_ms();
         if !self.federation.join(now_ms, roster, standing, &self.facts) {
@@ -153,9 +176,9 @@ impl Driver {
         }
     }
 
-    /// Milliseconds since the start: what the state machines measure with.
+    /// What the state machines measure with.
     pub(super) fn now_ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.world.now_ms()
     }
 
     fn take(&mut self, happening: Happening) {
@@ -186,18 +209,26 @@ impl Driver {
                     self.asked_in_vain(NodeKey(from));
                 }
             }
-            Happening::Answered { ledger, answer } => self.with(ledger, |served| {
-                served.grown = true;
-                if let Part::Owner(owner) = &mut served.part {
-                    owner.answered(answer);
+            Happening::Answered { ledger, answer } => {
+                let mut refused = None;
+                self.with(ledger, |served| {
+                    served.grown = true;
+                    if let Part::Owner(owner) = &mut served.part {
+                        refused = owner.answered(answer).err();
+                    }
+                });
+                if let Some(why) = refused {
+                    self.broken(ledger, why);
                 }
-            }),
+            }
             Happening::Followed { ledger } => self.with(ledger, |served| served.grown = true),
-            Happening::Stopped { ledger, fault: Some(fault) } | Happening::CannotFollow { ledger, fault } => {
+            Happening::Stopped { ledger, fault: Some(fault) } => {
+                self.with(ledger, |served| served.part = Part::None);
                 self.broken(ledger, fault);
             }
-            // It was stopped because another node owns the ledger now.
-            Happening::Stopped { ledger, fault: None } => self.start_following(ledger),
+            Happening::CannotFollow { ledger, fault } => self.broken(ledger, fault),
+            // It was stopped because the ledger has another owner, or another epoch.
+            Happening::Stopped { ledger, fault: None } => self.next_part(ledger),
             Happening::Refused { ledger, from, at, step } => self.refused(now_ms, ledger, from, at, &step),
             Happening::Submit { ledger, proposal, reply } => self.submit(now_ms, &ledger, *proposal, reply),
             Happening::Looked(looked) => self.looked(*looked),
@@ -205,6 +236,9 @@ impl Driver {
             Happening::Restored(restored) => self.restored(restored),
             Happening::Reconcile { ledger, act, reply } => {
                 let _ = reply.send(self.would_decide(ledger.as_deref(), act));
+            }
+            Happening::Take { ledger, grant, reply } => {
+                let _ = reply.send(self.take_grant(now_ms, &ledger, &grant));
             }
             Happening::Resume { ledger, reply } => self.order_resume(&ledger, reply),
             Happening::Query { query, reply } => {
@@ -240,8 +274,11 @@ impl Driver {
 
     /// More steps wait to be done again than should.
     fn is_busy(&self, ledger: LedgerId) -> bool {
-        let part = self.ledgers.get(&ledger).map(|served| &served.part);
-        matches!(part, Some(Part::Follower(follower)) if follower.is_busy())
+        match self.ledgers.get(&ledger).map(|served| &served.part) {
+            Some(Part::Follower(follower)) => follower.is_busy(),
+            Some(Part::Owner(owner)) => owner.is_closing(),
+            _ => false,
+        }
     }
 
     /// Reads a transfer beside, if it was asked for.

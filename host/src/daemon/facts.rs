@@ -54,7 +54,10 @@ impl Facts {
         let Some(local) = self.ledgers.get_mut(&ledger) else { return Ok(()) };
         let reader = self.journal.read(local.no)?;
         let size = reader.size()?;
-        if size < local.tail.size() {
+        // It may have gone back and grown again since it was read.
+        let last = local.tail.size().checked_sub(1).map(|last| reader.receipt(last)).transpose()?.flatten();
+        let continues = last.map(|receipt| LeafHash::of(&receipt)) == local.tail.last_leaf();
+        if size < local.tail.size() || !continues {
             let found = local.found;
             *local = Local { found, ..Local::read(local.no, reader)? };
             return Ok(());

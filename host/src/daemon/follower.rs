@@ -1,16 +1,17 @@
 //! A ledger that another node owns: its steps are done again, and kept only if they give the same receipts.
 
-use super::happening::Happening;
+use super::{
+    happening::Happening,
+    world::{Workers, World},
+};
 use crate::{
     engine::on_engine_thread,
     journal::{Group, JournalError, LedgerEntry, StateLag},
-    node::{EngineChoice, Node, NodeError, PackageExecutors},
-    orderer::clock_ms,
+    node::{Node, NodeError, PackageExecutors},
     pipeline::{GROUP_STEPS_MAX, OpenLedger},
     recovery::{self, NoWatch, RecoveryError, rollback},
     runner::{RunError, Runner},
 };
-use crossbeam_channel::{Receiver, Sender, unbounded};
 use reprise_abi::{Input, decode_canonical};
 use reprise_federation::message::Step;
 use reprise_receipts::{PublicKey, Sealed};
@@ -18,10 +19,11 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 
 /// Bytes of steps that may wait before no more are taken from the owner, who sends them again.
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -32,36 +34,59 @@ pub(super) enum Work {
     Apply { from: PublicKey, first: u64, steps: Vec<Step> },
     /// Take back what comes after this size.
     RollBack { size: u64 },
+    /// See whether it is over.
+    Nothing,
 }
 
-/// A thread that follows one ledger. It ends when this is dropped.
+/// Somebody who follows one ledger, and stops when this is dropped.
 pub(super) struct Follower {
-    work: Sender<(Work, usize)>,
+    work: mpsc::UnboundedSender<(Work, usize)>,
     /// Bytes of steps that wait.
     waiting: Arc<AtomicUsize>,
+    /// What waits is not to be done any more.
+    ended: Arc<AtomicBool>,
 }
 
 impl Follower {
     /// # Errors
     /// The system has no room for the thread.
-    pub(super) fn start(node: Arc<Node>, entry: LedgerEntry, happenings: mpsc::Sender<Happening>) -> io::Result<Self> {
+    pub(super) fn start(
+        node: Arc<Node>,
+        entry: LedgerEntry,
+        world: &Arc<dyn World>,
+        happenings: mpsc::Sender<Happening>,
+    ) -> io::Result<Self> {
         // What goes in is bounded by whoever asks `is_busy` before.
-        let (work, to_do) = unbounded();
+        let (work, to_do) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let done = waiting.clone();
-        let executors = PackageExecutors::new(node.journal().clone(), EngineChoice::Cranelift, node.dir());
-        let runner = Runner::new(Box::new(executors));
-        on_engine_thread("reprise-follow", move || {
-            Following { node, entry, runner, happenings, open: None }.run(&to_do, &done);
-        })?;
-        Ok(Self { work, waiting })
+        let ended = Arc::new(AtomicBool::new(false));
+        let is_over = ended.clone();
+        let runner = Runner::new(Box::new(PackageExecutors::new(node.journal().clone(), world.engine(), node.dir())));
+        let following = Following { node, entry, runner, world: world.clone(), open: None };
+        match world.workers() {
+            Workers::Threads => {
+                on_engine_thread("reprise-follow", move || following.on_a_thread(to_do, &happenings, &done, &is_over))?;
+            }
+            Workers::Tasks { takes } => {
+                tokio::spawn(following.in_a_task(takes, to_do, happenings, (done, is_over)));
+            }
+        }
+        Ok(Self { work, waiting, ended })
     }
 
-    /// False when the thread has ended.
+    /// False when nobody is there any more.
     pub(super) fn give(&self, work: Work) -> bool {
         let bytes = work.bytes();
         self.waiting.fetch_add(bytes, Ordering::Relaxed);
         self.work.send((work, bytes)).is_ok()
+    }
+
+    /// Lets it end without doing what still waits. When the journal is free of it, it says so.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        // Wakes it, if it waits for work.
+        let _ = self.work.send((Work::Nothing, 0));
     }
 
     /// So much waits that further steps are better not taken now.
@@ -74,7 +99,7 @@ impl Work {
     fn bytes(&self) -> usize {
         match self {
             Self::Apply { steps, .. } => steps.iter().map(Step::bytes).sum(),
-            Self::RollBack { .. } => 0,
+            Self::RollBack { .. } | Self::Nothing => 0,
         }
     }
 }
@@ -87,37 +112,83 @@ enum NotTaken {
     Fault(String),
 }
 
+/// Work that waits, with its bytes.
+type ToDo = mpsc::UnboundedReceiver<(Work, usize)>;
+
 struct Following {
     node: Arc<Node>,
     entry: LedgerEntry,
     runner: Runner,
-    happenings: mpsc::Sender<Happening>,
+    world: Arc<dyn World>,
     /// The ledger after the last step that is durable; none when it must be opened anew.
     open: Option<OpenLedger>,
 }
 
 impl Following {
-    fn run(mut self, to_do: &Receiver<(Work, usize)>, waiting: &AtomicUsize) {
-        let ledger = self.entry.id;
-        for (work, bytes) in to_do {
-            let told = match work {
-                Work::Apply { from, first, mut steps } => match self.apply(first, &steps) {
-                    Ok(()) => Happening::Followed { ledger },
-                    Err(NotTaken::Differs(index)) => {
-                        Happening::Refused { ledger, from, at: first + index as u64, step: steps.swap_remove(index) }
-                    }
-                    Err(NotTaken::Fault(fault)) => Happening::CannotFollow { ledger, fault },
-                },
-                Work::RollBack { size } => match self.roll_back(size) {
-                    Ok(()) => Happening::Followed { ledger },
-                    Err(error) => Happening::CannotFollow { ledger, fault: error.to_string() },
-                },
-            };
+    fn on_a_thread(
+        mut self,
+        mut to_do: ToDo,
+        happenings: &mpsc::Sender<Happening>,
+        waiting: &AtomicUsize,
+        ended: &AtomicBool,
+    ) {
+        while let Some((work, bytes)) = to_do.blocking_recv() {
+            if ended.load(Ordering::Relaxed) {
+                let _ = happenings.blocking_send(self.let_go());
+                return;
+            }
+            let Some(told) = self.done(work) else { continue };
             waiting.fetch_sub(bytes, Ordering::Relaxed);
-            if self.happenings.blocking_send(told).is_err() {
+            if happenings.blocking_send(told).is_err() {
                 break;
             }
         }
+    }
+
+    async fn in_a_task(
+        mut self,
+        takes: Duration,
+        mut to_do: ToDo,
+        happenings: mpsc::Sender<Happening>,
+        (waiting, ended): (Arc<AtomicUsize>, Arc<AtomicBool>),
+    ) {
+        while let Some((work, bytes)) = to_do.recv().await {
+            sleep(takes).await;
+            if ended.load(Ordering::Relaxed) {
+                let _ = happenings.send(self.let_go()).await;
+                return;
+            }
+            let Some(told) = self.done(work) else { continue };
+            waiting.fetch_sub(bytes, Ordering::Relaxed);
+            if happenings.send(told).await.is_err() {
+                break;
+            }
+        }
+    }
+
+    /// The journal is somebody else's from now on.
+    fn let_go(&mut self) -> Happening {
+        self.open = None;
+        Happening::Stopped { ledger: self.entry.id, fault: None }
+    }
+
+    /// Does a piece of work, and says how that ended.
+    fn done(&mut self, work: Work) -> Option<Happening> {
+        let ledger = self.entry.id;
+        Some(match work {
+            Work::Nothing => return None,
+            Work::Apply { from, first, mut steps } => match self.apply(first, &steps) {
+                Ok(()) => Happening::Followed { ledger },
+                Err(NotTaken::Differs(index)) => {
+                    Happening::Refused { ledger, from, at: first + index as u64, step: steps.swap_remove(index) }
+                }
+                Err(NotTaken::Fault(fault)) => Happening::CannotFollow { ledger, fault },
+            },
+            Work::RollBack { size } => match self.roll_back(size) {
+                Ok(()) => Happening::Followed { ledger },
+                Err(error) => Happening::CannotFollow { ledger, fault: error.to_string() },
+            },
+        })
     }
 
     /// In groups: what is kept before a step that differs stays.
@@ -127,7 +198,9 @@ impl Following {
             None => self.node.open_ledger(&self.entry)?,
         };
         if open.head.next_seq() != first {
-            return Err(NotTaken::Fault(format!("step {first} does not follow on {} receipts", open.head.next_seq())));
+            // Something came between: it is void, and the state machines ask for what they want now.
+            self.open = Some(open);
+            return Ok(());
         }
         for (group, group_steps) in steps.chunks(GROUP_STEPS_MAX).enumerate() {
             let mut sealed = Vec::with_capacity(group_steps.len());
@@ -166,7 +239,7 @@ impl Following {
         }
         for step in sealed {
             open.tail.append(step.leaf);
-            open.state_lag.add(step.record_bytes.len());
+            open.state_lag.note(step);
         }
         let tiles = open.tail.take_complete_tiles();
         self.node.journal().commit(open.no, &Group { steps: sealed, tiles: &tiles, attestation: None })?;
@@ -180,9 +253,9 @@ impl Following {
     /// By the plan that an operator's rollback would take: what goes is kept in quarantine.
     fn roll_back(&mut self, size: u64) -> Result<(), RecoveryError> {
         self.open = None;
-        let site = self.node.site(&self.entry, EngineChoice::Cranelift);
+        let site = self.node.site(&self.entry, self.world.engine());
         let reason = "the owner's log goes another way".to_owned();
-        let options = rollback::Options { size, way: None, attested: true, reason, now_ms: clock_ms() };
+        let options = rollback::Options { size, way: None, attested: true, reason, now_ms: self.world.now_ms() };
         let plan = rollback::plan(&site, &options)?.plan;
         recovery::carry_out(&site, &plan, &mut NoWatch)
     }

@@ -46,6 +46,8 @@ pub(super) enum Happening {
     Reconcile { ledger: Option<String>, act: bool, reply: oneshot::Sender<Result<Value, String>> },
     /// An operator lifts the suspension of a ledger.
     Resume { ledger: String, reply: oneshot::Sender<Result<(), String>> },
+    /// An operator hands in the grant of a ledger, encoded.
+    Take { ledger: String, grant: Vec<u8>, reply: oneshot::Sender<Result<u64, String>> },
     /// Somebody asks.
     Query { query: Query, reply: oneshot::Sender<Value> },
 }

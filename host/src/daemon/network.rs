@@ -3,7 +3,7 @@
 //! Of two nodes the one with the smaller key calls, so that there is one connection and no question which. The other one
 //! waits. A caller whose call fails waits longer each time, up to a bound, with jitter.
 
-use super::{config::PeerConfig, happening::Happening};
+use super::{config::PeerConfig, happening::Happening, world::World};
 use crate::link::{Event, Inbox, Link, Session};
 use std::{
     sync::{
@@ -30,11 +30,12 @@ pub(super) struct Network {
     link: Arc<Link>,
     happenings: mpsc::Sender<Happening>,
     last: Arc<AtomicU64>,
+    world: Arc<dyn World>,
 }
 
 impl Network {
-    pub(super) fn new(link: Arc<Link>, happenings: mpsc::Sender<Happening>) -> Self {
-        Self { link, happenings, last: Arc::default() }
+    pub(super) fn new(link: Arc<Link>, happenings: mpsc::Sender<Happening>, world: Arc<dyn World>) -> Self {
+        Self { link, happenings, last: Arc::default(), world }
     }
 
     /// Takes calls for ever.
@@ -56,7 +57,7 @@ impl Network {
                 Err(error) => tracing::debug!(peer = peer.name, %address, %error, "no connection"),
             }
             wait = if began.elapsed() >= GOOD { WAIT_MIN } else { (wait * 2).min(WAIT_MAX) };
-            sleep(with_jitter(wait)).await;
+            sleep(self.with_jitter(wait)).await;
         }
     }
 
@@ -79,12 +80,11 @@ impl Network {
         }
         let _ = self.happenings.send(Happening::Gone { number, from }).await;
     }
-}
 
-/// Between half of it and all of it: nodes that lost each other at the same moment do not call at the same moment.
-fn with_jitter(wait: Duration) -> Duration {
-    let mut random = [0; 2];
-    // Without random bytes there is no jitter.
-    let _ = getrandom::fill(&mut random);
-    wait / 2 + wait / 2 * u32::from(u16::from_le_bytes(random)) / u32::from(u16::MAX)
+    /// Between half of it and all of it: nodes that lost each other at the same moment do not call at the same moment.
+    fn with_jitter(&self, wait: Duration) -> Duration {
+        // Without random bits there is no jitter.
+        let random = self.world.random().unwrap_or_default() % 1_024;
+        wait / 2 + wait / 2 * u32::try_from(random).expect("below 1,024") / 1_023
+    }
 }

@@ -1,21 +1,30 @@
 //! A ledger that this node owns: its pipeline runs as long as the node does, and answers wait until as many members have
 //! the step as the ledger's durability asks for.
 
-use super::happening::{Happening, Reply};
-use crate::{
-    journal::LedgerEntry,
-    node::{EngineChoice, Node, NodeError, PackageExecutors},
-    orderer::{LocalOrderer, Proposal, TimeSource},
-    pipeline::{self, Answer, IN_FLIGHT_STEPS_MAX, Request},
-    runner::Runner,
+use super::{
+    happening::{Happening, Reply},
+    world::{Workers, World},
 };
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use crate::{
+    journal::{Journal, LedgerEntry},
+    node::{Node, NodeError, PackageExecutors},
+    orderer::{LocalOrderer, Proposal, TimeSource},
+    pipeline::{self, Answer, GROUP_STEPS_MAX, IN_FLIGHT_STEPS_MAX, Inline, OpenLedger, PipelineError, Request},
+    runner::Runner,
+    succession,
+};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
+use reprise_receipts::{LedgerId, PublicKey, SigningKey, command::SignedCommand};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
     thread::JoinHandle,
+    time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::sleep,
+};
 
 /// Events that were taken and wait for the pipeline, and answers that wait for a quorum, together.
 const WAITING_MAX: usize = 8_192;
@@ -23,6 +32,8 @@ const WAITING_MAX: usize = 8_192;
 /// The pipeline of a ledger, and who waits for what.
 pub(super) struct Owner {
     requests: Option<Sender<Request>>,
+    /// Told whenever something changes about `requests`: a task cannot wait for that channel.
+    wake: Arc<Notify>,
     thread: Option<JoinHandle<()>>,
     /// Events that the pipeline has no room for yet.
     backlog: VecDeque<Request>,
@@ -32,48 +43,106 @@ pub(super) struct Owner {
     /// Answers that are durable here, by the size that the log must have elsewhere.
     held: BTreeMap<u64, Vec<Answer>>,
     acknowledged: u64,
+    epoch: u64,
 }
 
+/// Why a ledger cannot be owned here.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotOwned {
+    /// It cannot be opened, or the key is not there.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The journal is in another epoch, and the grant does not lead from there.
+    #[error(
+        "the ledger is in epoch {in_force}, attested by {attester}, and the grant at hand does not lead to epoch {epoch}"
+    )]
+    OtherEpoch {
+        /// What the log says.
+        in_force: u64,
+        /// Who attests it.
+        attester: PublicKey,
+        /// What was granted.
+        epoch: u64,
+    },
+    /// It was taken back over attested receipts: under the same epoch it must not be ordered again.
+    #[error(
+        "attested receipts were taken back, so its owner needs a higher epoch: `reprise ledger grant`, then `reprise federation take`"
+    )]
+    Unfenced,
+}
+
+/// Tag of the command that makes this node the owner: nobody waits for it.
+const GRANT_TAG: u64 = u64::MAX;
+/// Tag of what brings the ledger's time forward: nobody waits for it either.
+const ADVANCE_TAG: u64 = u64::MAX - 1;
+
 impl Owner {
-    /// Opens the ledger and starts its pipeline.
+    /// Opens the ledger and starts its pipeline, under this epoch. If the log is not in that epoch yet, the first input is
+    /// the command that begins it; nothing else is ordered before.
     ///
     /// # Errors
-    /// [`NodeError`]: it cannot be opened, or the key is not there.
+    /// [`NotOwned`].
     pub(super) fn start(
         node: &Arc<Node>,
         entry: &LedgerEntry,
+        (epoch, grant): (u64, Option<&SignedCommand>),
+        world: &Arc<dyn World>,
         happenings: mpsc::Sender<Happening>,
-    ) -> Result<Self, NodeError> {
-        let attester = Arc::new(node.attester()?);
+    ) -> Result<Self, NotOwned> {
+        let attester = Arc::new(world.receipts_key().map_err(NodeError::from)?);
         let open = node.open_ledger(entry)?;
+        let first = succession::first_input(&open.head, epoch, grant, &attester.public());
+        let other = || {
+            let term = open.head.term();
+            NotOwned::OtherEpoch { in_force: term.epoch, attester: term.attester, epoch }
+        };
+        let first = first.ok_or_else(other)?;
+        let needs_fence = succession::needs_fence(node.journal(), entry, &open.head);
+        if first.is_none() && needs_fence.map_err(|error| node.journal_error(error))? {
+            return Err(NotOwned::Unfenced);
+        }
+        let backlog = first.into_iter().map(|proposal| Request::from(Proposal { tag: GRANT_TAG, ..proposal }));
         let (requests, requests_in) = bounded(IN_FLIGHT_STEPS_MAX);
-        let (answers_out, answers) = bounded(IN_FLIGHT_STEPS_MAX);
-        let (journal, ledger) = (node.journal().clone(), entry.id);
-        let executors = PackageExecutors::new(journal.clone(), EngineChoice::Cranelift, node.dir());
-        let told = happenings.clone();
-        std::thread::spawn(move || {
-            for answer in answers {
-                if told.blocking_send(Happening::Answered { ledger, answer }).is_err() {
-                    break;
-                }
+        let wake = Arc::new(Notify::new());
+        let parts = Parts {
+            journal: node.journal().clone(),
+            ledger: entry.id,
+            open,
+            runner: Runner::new(Box::new(PackageExecutors::new(node.journal().clone(), world.engine(), node.dir()))),
+            attester,
+            requests: requests_in,
+            happenings,
+        };
+        let thread = match world.workers() {
+            Workers::Threads => Some(parts.on_threads()),
+            Workers::Tasks { takes } => {
+                tokio::spawn(parts.in_a_task(takes, wake.clone()));
+                None
             }
-        });
-        let thread = std::thread::spawn(move || {
-            let orderer = Box::new(LocalOrderer::new(TimeSource::Event).bounding_future());
-            let runner = Runner::new(Box::new(executors));
-            let ended = pipeline::run(journal, open, orderer, runner, attester, requests_in, answers_out);
-            let fault = ended.err().map(|error| error.to_string());
-            let _ = happenings.blocking_send(Happening::Stopped { ledger, fault });
-        });
-        Ok(Self {
+        };
+        let mut owner = Self {
             requests: Some(requests),
-            thread: Some(thread),
-            backlog: VecDeque::new(),
+            wake,
+            thread,
+            backlog: backlog.collect(),
+            epoch,
             next_tag: 0,
             waiting: BTreeMap::new(),
             held: BTreeMap::new(),
             acknowledged: 0,
-        })
+        };
+        owner.feed();
+        Ok(owner)
+    }
+
+    /// The epoch under which it orders.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The pipeline was told to end.
+    pub(super) fn is_closing(&self) -> bool {
+        self.requests.is_none()
     }
 
     /// Takes an event in.
@@ -94,7 +163,7 @@ impl Owner {
     /// Lets what is due by this logical time happen; nobody waits for it.
     pub(super) fn advance(&mut self, to_ms: u64) {
         if self.requests.is_some() && self.backlog.is_empty() {
-            self.backlog.push_back(Request::Advance { tag: u64::MAX, to_ms });
+            self.backlog.push_back(Request::Advance { tag: ADVANCE_TAG, to_ms });
             self.feed();
         }
     }
@@ -104,7 +173,7 @@ impl Owner {
         let Some(requests) = &self.requests else { return };
         while let Some(request) = self.backlog.pop_front() {
             match requests.try_send(request) {
-                Ok(()) => {}
+                Ok(()) => self.wake.notify_one(),
                 Err(TrySendError::Full(request)) => return self.backlog.push_front(request),
                 Err(TrySendError::Disconnected(_)) => return,
             }
@@ -112,7 +181,14 @@ impl Owner {
     }
 
     /// An answer is durable here. It goes out when it is acknowledged, or at once when it promises nothing.
-    pub(super) fn answered(&mut self, answer: Answer) {
+    ///
+    /// # Errors
+    /// The command that makes this node the owner was not ordered: the refusal.
+    pub(super) fn answered(&mut self, answer: Answer) -> Result<(), String> {
+        if let Answer::Refused { tag: GRANT_TAG, refusal } = &answer {
+            self.close("the ledger does not move here");
+            return Err(format!("its epoch {} does not begin: {refusal}", self.epoch));
+        }
         match &answer {
             Answer::Receipt { seq, .. } if *seq >= self.acknowledged => {
                 self.held.entry(seq + 1).or_default().push(answer);
@@ -120,6 +196,7 @@ impl Owner {
             _ => self.reply(answer),
         }
         self.feed();
+        Ok(())
     }
 
     /// Everything before this size may be answered.
@@ -138,19 +215,19 @@ impl Owner {
 
     /// Ends the pipeline and waits for it. Whoever takes its answers has stopped to do so.
     pub(super) fn stop(&mut self) {
-        self.close();
+        self.close("the node stops before the event was answered: submit it again, it is not done twice");
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 
     /// Lets the pipeline end; what it was given becomes durable. Those who wait are told that the answer is open.
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, why: &str) {
         self.requests = None;
+        self.wake.notify_one();
         self.backlog.clear();
         for (given, reply) in std::mem::take(&mut self.waiting).into_values() {
-            let why = "the node stops before the event was answered: submit it again, it is not done twice".to_owned();
-            let _ = reply.try_send(Reply::NotHere { tag: given, why });
+            let _ = reply.try_send(Reply::NotHere { tag: given, why: why.to_owned() });
         }
     }
 
@@ -161,4 +238,65 @@ impl Owner {
             let _ = reply.try_send(Reply::Answer(answer).with_tag(given));
         }
     }
+}
+
+/// What a pipeline works with.
+struct Parts {
+    journal: Arc<Journal>,
+    ledger: LedgerId,
+    open: OpenLedger,
+    runner: Runner,
+    attester: Arc<SigningKey>,
+    requests: Receiver<Request>,
+    happenings: mpsc::Sender<Happening>,
+}
+
+impl Parts {
+    fn on_threads(self) -> JoinHandle<()> {
+        let Self { journal, ledger, open, runner, attester, requests, happenings } = self;
+        let (answers_out, answers) = bounded(IN_FLIGHT_STEPS_MAX);
+        let told = happenings.clone();
+        std::thread::spawn(move || {
+            for answer in answers {
+                if told.blocking_send(Happening::Answered { ledger, answer }).is_err() {
+                    break;
+                }
+            }
+        });
+        std::thread::spawn(move || {
+            let ended = pipeline::run(journal, open, orderer(), runner, attester, requests, answers_out);
+            let fault = ended.err().map(|error| error.to_string());
+            let _ = happenings.blocking_send(Happening::Stopped { ledger, fault });
+        })
+    }
+
+    async fn in_a_task(self, takes: Duration, wake: Arc<Notify>) {
+        let (ledger, happenings) = (self.ledger, self.happenings.clone());
+        let fault = self.one_after_the_other(takes, &wake).await.err().map(|error| error.to_string());
+        let _ = happenings.send(Happening::Stopped { ledger, fault }).await;
+    }
+
+    async fn one_after_the_other(self, takes: Duration, wake: &Notify) -> Result<(), PipelineError> {
+        let Self { journal, ledger, open, runner, attester, requests, happenings } = self;
+        let mut pipeline = Inline::new(journal, open, orderer(), runner, attester)?;
+        loop {
+            match requests.try_recv() {
+                Ok(first) => {
+                    pipeline.execute(std::iter::once(first).chain(requests.try_iter().take(GROUP_STEPS_MAX - 1)))?;
+                    sleep(takes).await;
+                    for answer in pipeline.commit()? {
+                        if happenings.send(Happening::Answered { ledger, answer }).await.is_err() {
+                            break;
+                        }
+                    }
+                }
+                Err(TryRecvError::Empty) => wake.notified().await,
+                Err(TryRecvError::Disconnected) => return pipeline.finish().map(drop),
+            }
+        }
+    }
+}
+
+fn orderer() -> Box<LocalOrderer> {
+    Box::new(LocalOrderer::new(TimeSource::Event).bounding_future())
 }

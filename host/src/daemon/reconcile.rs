@@ -112,6 +112,11 @@ impl Reconciler {
         }
     }
 
+    /// Decisions are made on a ledger of this node's own.
+    pub(super) fn decides(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// This is the own ledger.
     pub(super) fn is_own(&self, ledger: LedgerId) -> bool {
         self.own.as_ref().is_some_and(|own| own.id == ledger)

@@ -2,7 +2,7 @@
 
 use super::{
     config::{LedgerConfig, NodeConfig},
-    control::Control,
+    control::{self, Control},
     driver::{Driver, Names},
     facts::Facts,
     happening::Happening,
@@ -11,10 +11,11 @@ use super::{
     reconcile::Reconciler,
     rejected::RejectedStore,
     standing::Standings,
+    world::{RealWorld, Workers, World},
 };
 use crate::{
     journal::LedgerEntry,
-    keys::{self, KeyError},
+    keys::KeyError,
     link::{BindError, Link, LinkConfig},
     node::{Access, Node, NodeError},
 };
@@ -25,10 +26,12 @@ use reprise_federation::{
 use reprise_receipts::{PublicKey, SigningKey};
 use std::{collections::BTreeMap, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     runtime::{Builder, Handle},
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
-    time::{Instant, timeout},
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::timeout,
 };
 
 /// What may wait for the driver.
@@ -77,34 +80,17 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunNodeError {
 /// [`RunNodeError`]: it does not start.
 pub fn run(dir: &Path, config: &NodeConfig, ready: impl FnOnce(SocketAddr)) -> Result<(), RunNodeError> {
     let node = Arc::new(Node::open(dir, Access::Write)?);
-    let own = OwnKeys { node: keys::node(dir)?, receipts: node.attester()? };
-    let own_ledger = own::ensure(&node, &own.receipts.public())?
-        .map_err(|why| RunNodeError::Ledger { ledger: own::NAME.to_owned(), why })?;
-    let mut rosters = rosters(&node, config, &own)?;
-    // It decides about the others, so it is there first.
-    rosters.sort_by_key(|(entry, _)| entry.id != own_ledger.id);
+    let world: Arc<dyn World> = Arc::new(RealWorld::new(dir).map_err(system("folder `federation`"))?);
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(system("threads"))?;
     runtime.block_on(async {
-        let link = Arc::new(Link::bind(config.listen, link_config(config, keys::node(dir)?))?);
+        let link = Arc::new(Link::bind(config.listen, link_config(config, world.node_key()?))?);
         let address = link.address().map_err(system("the network"))?;
-        let (happenings_out, happenings) = mpsc::channel(HAPPENINGS_MAX);
-        let (stop, stop_in) = mpsc::channel(1);
-        let control = Control::open(dir, happenings_out.clone(), stop.clone()).map_err(system("control socket"))?;
-        let driver = driver(node, (own, own_ledger), config, link.clone(), happenings_out.clone())?;
-        if config.rejoin {
-            let rejoined = rosters.iter().try_for_each(|(_, roster)| driver.standings.rejoin(roster));
-            rejoined.map_err(system("folder `federation`"))?;
-        }
-        let driving = start_driver(driver, rosters, happenings, stop_in).await?;
-        let network = Network::new(link.clone(), happenings_out);
-        tokio::spawn(network.clone().take_calls());
-        for peer in &config.peers {
-            tokio::spawn(network.clone().keep_up(peer.clone()));
-        }
-        let serving = tokio::spawn(control.serve());
-        tokio::spawn(stop_on_signals(stop)?);
+        let running = Running::start(node, config, link.clone(), world).await?;
+        let control = Control::open(dir, running.happenings.clone(), running.stop.clone());
+        let serving = tokio::spawn(control.map_err(system("control socket"))?.serve());
+        tokio::spawn(stop_on_signals(running.stop.clone())?);
         ready(address);
-        let _ = driving.await;
+        running.ended().await;
         serving.abort();
         // The file of the socket goes with its task.
         let _ = serving.await;
@@ -113,80 +99,155 @@ pub fn run(dir: &Path, config: &NodeConfig, ready: impl FnOnce(SocketAddr)) -> R
     })
 }
 
+/// The link of a node with this configuration and key.
+#[must_use]
+pub fn link_config(config: &NodeConfig, key: SigningKey) -> LinkConfig {
+    LinkConfig { allowed: config.peers.iter().map(|peer| peer.key).collect(), ..LinkConfig::new(key) }
+}
+
+/// A node that runs: its driver, and its connections to its peers.
+pub struct Running {
+    happenings: mpsc::Sender<Happening>,
+    stop: mpsc::Sender<()>,
+    driving: JoinHandle<()>,
+}
+
+impl Running {
+    /// Starts a node over a link, in a world. Returns when it serves its ledgers.
+    ///
+    /// # Errors
+    /// [`RunNodeError`]: it does not start.
+    pub async fn start(
+        node: Arc<Node>,
+        config: &NodeConfig,
+        link: Arc<Link>,
+        world: Arc<dyn World>,
+    ) -> Result<Self, RunNodeError> {
+        let own = OwnKeys { node: world.node_key()?, receipts: world.receipts_key()? };
+        let own_ledger = if world.decides() { Some(own_ledger(&node, &own)?) } else { None };
+        let mut rosters = rosters(&node, config, &own)?;
+        // It decides about the others, so it is there first.
+        rosters.sort_by_key(|(entry, _)| own_ledger.as_ref().is_none_or(|own| entry.id != own.id));
+        if config.rejoin {
+            let rejoined = rosters.iter().try_for_each(|(_, roster)| Standings(&*world).rejoin(roster));
+            rejoined.map_err(system("folder `federation`"))?;
+        }
+        let (happenings, happenings_in) = mpsc::channel(HAPPENINGS_MAX);
+        let (stop, stop_in) = mpsc::channel(1);
+        let driver = driver(node, (own, own_ledger), config, link.clone(), world.clone(), happenings.clone())?;
+        let driving = start_driver(driver, rosters, happenings_in, stop_in).await?;
+        let network = Network::new(link, happenings.clone(), world);
+        tokio::spawn(network.clone().take_calls());
+        for peer in &config.peers {
+            tokio::spawn(network.clone().keep_up(peer.clone()));
+        }
+        Ok(Self { happenings, stop, driving })
+    }
+
+    /// Serves one command, as the control socket does: see [`super::control`]. Returns when it is answered.
+    ///
+    /// # Errors
+    /// Whoever gave the command went away.
+    pub async fn command(
+        &self,
+        from: impl AsyncRead + Unpin,
+        to: impl AsyncWrite + Unpin + Send + 'static,
+    ) -> io::Result<()> {
+        control::command(from, to, &self.happenings, &self.stop).await
+    }
+
+    /// Returns when the node has stopped.
+    pub async fn ended(self) {
+        let Self { happenings, stop, driving } = self;
+        drop((happenings, stop));
+        let _ = driving.await;
+    }
+}
+
 /// The keys of this node.
 struct OwnKeys {
     node: SigningKey,
     receipts: SigningKey,
 }
 
-fn link_config(config: &NodeConfig, key: SigningKey) -> LinkConfig {
-    LinkConfig { allowed: config.peers.iter().map(|peer| peer.key).collect(), ..LinkConfig::new(key) }
+fn own_ledger(node: &Node, own: &OwnKeys) -> Result<LedgerEntry, RunNodeError> {
+    let why = |why| RunNodeError::Ledger { ledger: own::NAME.to_owned(), why };
+    own::ensure(node, &own.receipts.public())?.map_err(why)
 }
 
 fn driver(
     node: Arc<Node>,
-    (own, own_ledger): (OwnKeys, LedgerEntry),
+    (own, own_ledger): (OwnKeys, Option<LedgerEntry>),
     config: &NodeConfig,
     link: Arc<Link>,
+    world: Arc<dyn World>,
     happenings: mpsc::Sender<Happening>,
 ) -> Result<Driver, RunNodeError> {
     let enrolment = Enrolment::new(&own.node, &own.receipts);
-    let mut seed = [0; 8];
-    getrandom::fill(&mut seed).map_err(|_| KeyError::Random)?;
     let mut names: Names = config.peers.iter().map(|peer| (peer.key, peer.name.clone())).collect();
     names.insert(own.node.public(), config.name.clone());
-    let attester = node.attester()?;
-    let rejected = RejectedStore::open(node.dir()).map_err(system("folder `federation`"))?;
-    let decided = Config { decide_elsewhere: true, ..Config::default() };
-    let mut federation = Federation::new(enrolment, own.receipts, decided, u64::from_le_bytes(seed));
-    *federation.quarantine_mut() = Quarantine::after(rejected.last_number());
+    let times = Config { decide_elsewhere: own_ledger.is_some(), ..Config::default() };
+    let mut federation = Federation::new(enrolment, own.receipts, times, world.random()?);
+    let rejected = own_ledger.as_ref().map(|_| RejectedStore::open(node.dir())).transpose();
+    let rejected = rejected.map_err(system("folder `federation`"))?;
+    *federation.quarantine_mut() = Quarantine::after(rejected.as_ref().map_or(0, RejectedStore::last_number));
     Ok(Driver {
-        attester,
+        attester: world.receipts_key()?,
         federation,
-        reconciler: Reconciler::new(Some(own_ledger)),
+        reconciler: Reconciler::new(own_ledger),
         rejected,
         facts: Facts::new(node.journal().clone()),
-        standings: Standings::open(node.dir()).map_err(system("folder `federation`"))?,
         names,
         ledgers: BTreeMap::new(),
         sessions: BTreeMap::new(),
         happenings,
         network: Handle::current(),
-        start: Instant::now(),
+        start_ms: world.now_ms(),
+        world,
         link,
         node,
     })
 }
 
-/// Starts the driver on a thread of its own, and waits until it serves its ledgers. What is given ends with it.
+/// Starts the driver, and waits until it serves its ledgers. What is given ends with it.
 async fn start_driver(
-    mut driver: Driver,
+    driver: Driver,
     rosters: Vec<(LedgerEntry, Roster)>,
     happenings: mpsc::Receiver<Happening>,
     stop: mpsc::Receiver<()>,
-) -> Result<tokio::task::JoinHandle<()>, RunNodeError> {
-    let (joined, has_joined) = tokio::sync::oneshot::channel();
-    let driving = tokio::task::spawn_blocking(move || {
-        let runtime = match Builder::new_current_thread().enable_time().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return drop(joined.send(Err(error))),
-        };
-        runtime.block_on(async move {
-            for (entry, roster) in rosters {
-                if let Err(error) = driver.join(entry, roster) {
-                    return drop(joined.send(Err(error)));
-                }
-            }
-            if let Err(error) = driver.begin_reconciling() {
-                return drop(joined.send(Err(error)));
-            }
-            let _ = joined.send(Ok(()));
-            driver.run(happenings, stop).await;
-        });
-    });
+) -> Result<JoinHandle<()>, RunNodeError> {
+    let (joined, has_joined) = oneshot::channel();
+    let driving = match driver.world.workers() {
+        Workers::Threads => {
+            tokio::task::spawn_blocking(move || match Builder::new_current_thread().enable_time().build() {
+                Ok(runtime) => runtime.block_on(drive(driver, rosters, joined, happenings, stop)),
+                Err(error) => drop(joined.send(Err(error))),
+            })
+        }
+        Workers::Tasks { .. } => tokio::spawn(drive(driver, rosters, joined, happenings, stop)),
+    };
     let ended = || io::Error::other("the driver ended");
     has_joined.await.unwrap_or_else(|_| Err(ended())).map_err(system("ledgers"))?;
     Ok(driving)
+}
+
+async fn drive(
+    mut driver: Driver,
+    rosters: Vec<(LedgerEntry, Roster)>,
+    joined: oneshot::Sender<io::Result<()>>,
+    happenings: mpsc::Receiver<Happening>,
+    stop: mpsc::Receiver<()>,
+) {
+    for (entry, roster) in rosters {
+        if let Err(error) = driver.join(entry, roster) {
+            return drop(joined.send(Err(error)));
+        }
+    }
+    if let Err(error) = driver.begin_reconciling() {
+        return drop(joined.send(Err(error)));
+    }
+    let _ = joined.send(Ok(()));
+    driver.run(happenings, stop).await;
 }
 
 fn stop_on_signals(stop: mpsc::Sender<()>) -> Result<impl Future<Output = ()> + Send + 'static, RunNodeError> {
@@ -213,7 +274,8 @@ fn rosters(node: &Node, config: &NodeConfig, own: &OwnKeys) -> Result<Vec<(Ledge
     }
     let ledgers = node.journal().ledgers().map_err(|error| node.journal_error(error))?;
     for entry in ledgers {
-        let is_ours = entry.genesis.attester == own.receipts.public();
+        let attesters = node.journal().attesters(&entry).map_err(|error| node.journal_error(error))?;
+        let is_ours = attesters.in_force().attester == own.receipts.public();
         if is_ours && rosters.iter().all(|(shared, _)| shared.id != entry.id) {
             let alone = alone(&entry, own);
             rosters.push((entry, alone));
@@ -239,7 +301,7 @@ fn roster(entry: &LedgerEntry, ledger: &LedgerConfig, config: &NodeConfig, own: 
     let owner = members[0];
     if owner.receipts != entry.genesis.attester {
         return Err(format!(
-            "`{}` cannot own it: its receipts are attested by {}, and that node attests with {}",
+            "`{}` cannot have owned it first: its first epoch is attested by {}, and that node attests with {}",
             ledger.owner, entry.genesis.attester, owner.receipts
         ));
     }

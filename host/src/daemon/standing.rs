@@ -1,65 +1,41 @@
-//! What this node has promised and signed for each ledger, in one small file each: written beside the old one, synced, and
-//! put in its place. A node that forgets a promise could break it.
+//! What this node has promised and signed for each ledger, in one small file each. A node that forgets a promise could
+//! break it, so a damaged file is an error, not the same as none.
 
+use super::world::World;
 use reprise_abi::{decode_canonical, encode};
 use reprise_federation::{Roster, Standing};
 use reprise_receipts::LedgerId;
-use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-};
+use std::io;
 
-/// The files of a node.
-#[derive(Clone, Debug)]
-pub(super) struct Standings {
-    dir: PathBuf,
-}
+/// The standings of a node.
+pub(super) struct Standings<'a>(pub(super) &'a dyn World);
 
-impl Standings {
-    /// In the folder `federation` of a node's directory, which is created when it is absent.
-    pub(super) fn open(node: &Path) -> io::Result<Self> {
-        let dir = node.join("federation");
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        Ok(Self { dir })
-    }
-
+impl Standings<'_> {
     /// What is kept of a ledger; that of a member without promises when nothing is.
     pub(super) fn read(&self, roster: &Roster) -> io::Result<Standing> {
-        let path = self.path(roster.ledger);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Standing::new(roster)),
-            Err(error) => return Err(error),
-        };
+        let name = name(roster.ledger);
+        let Some(bytes) = self.0.read(&name)? else { return Ok(Standing::new(roster)) };
         let standing: Standing = decode_canonical(&bytes)
-            .map_err(|error| io::Error::other(format!("{}: {error}: restore it, or ask for help", path.display())))?;
+            .map_err(|error| io::Error::other(format!("federation/{name}: {error}: restore it, or ask for help")))?;
         let same = standing.ledger == roster.ledger;
-        if same { Ok(standing) } else { Err(io::Error::other(format!("{}: of another ledger", path.display()))) }
+        if same { Ok(standing) } else { Err(io::Error::other(format!("federation/{name}: of another ledger"))) }
     }
 
     /// For a node that has lost its disk: of a ledger that nothing is kept of, what is written down is that the memory is
     /// lost. Until it has all that the owner has, it neither promises nor counts nor signs.
     pub(super) fn rejoin(&self, roster: &Roster) -> io::Result<()> {
-        let kept = self.path(roster.ledger).exists() || roster.members.len() == 1;
+        let kept = self.0.read(&name(roster.ledger))?.is_some() || roster.members.len() == 1;
         if kept { Ok(()) } else { self.write(&Standing { rejoining: true, ..Standing::new(roster) }) }
     }
 
     /// Makes it durable.
     pub(super) fn write(&self, standing: &Standing) -> io::Result<()> {
-        let path = self.path(standing.ledger);
-        let beside = path.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        file.write_all(&encode(standing))?;
-        file.sync_all()?;
-        fs::rename(&beside, &path)?;
-        File::open(&self.dir)?.sync_all()
+        self.0.replace(&name(standing.ledger), &encode(standing))
     }
+}
 
-    fn path(&self, ledger: LedgerId) -> PathBuf {
-        self.dir.join(format!("{ledger}.standing"))
-    }
+fn name(ledger: LedgerId) -> String {
+    format!("{ledger}.standing")
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use crate::{
 };
 use reprise_abi::decode_canonical;
 use reprise_receipts::{
-    Attestation, LeafHash,
+    Attestation, LeafHash, Receipt,
     bundle::{Checked, Trust},
     checkpoint::{CHECKPOINT_BYTES_MAX, SignedCheckpoint},
-    evidence::{Equivocation, Evidence, ExecutionFault, Fork, SignedHead},
+    evidence::{Difference, Equivocation, Evidence, ExecutionFault, Fork, SignedHead},
     log::{LogTail, TileSource, prove_inclusion},
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -26,7 +26,8 @@ pub fn equivocation(one: &Path, other: &Path) -> Result<Option<Evidence>, Bundle
     let mut pair = (one.next()?, other.next()?);
     while let (Some(first), Some(second)) = &pair {
         let (a, b) = (&first.body, &second.body);
-        if a.ledger == b.ledger && a.seq == b.seq && a != b && first.signer == second.signer {
+        let same_place = (a.ledger, a.seq, a.epoch) == (b.ledger, b.seq, b.epoch);
+        if same_place && a != b && first.signer == second.signer {
             let both = Equivocation::new(first.clone(), second.clone());
             return Ok(Some(Evidence::Equivocation(Box::new(both))));
         }
@@ -65,12 +66,22 @@ impl Attestations {
 /// # Errors
 /// [`BundleFileError`]: a file cannot be read, or is a bundle that does not hold by itself.
 pub fn fork(one: &Path, other: &Path) -> Result<Option<Evidence>, BundleFileError> {
+    let paths = [one, other];
     let (one, other) = (SignedLog::read(one)?, SignedLog::read(other)?);
     let (Some(first), Some(second)) = (one.head.clone(), other.head.clone()) else { return Ok(None) };
     let (Ok(first_size), Ok(second_size)) = (first.size(), second.size()) else { return Ok(None) };
     let differs = one.leaves.iter().zip(&other.leaves).position(|(a, b)| a != b);
-    let at = differs.map(|at| (at as u64, [one.leaves[at], other.leaves[at]]));
-    let at = at.filter(|(seq, _)| *seq < first_size.min(second_size));
+    let at = differs.filter(|at| (*at as u64) < first_size.min(second_size));
+    let at = at.map(|at| {
+        let seq = at as u64;
+        let receipts = (SignedLog::receipt(paths[0], seq)?, SignedLog::receipt(paths[1], seq)?);
+        let receipts = match receipts {
+            (Some(first), Some(second)) => Some([first, second]),
+            _ => None,
+        };
+        Ok::<_, BundleFileError>(Difference { seq, leaves: [one.leaves[at], other.leaves[at]], receipts })
+    });
+    let at = at.transpose()?;
     let made = Fork::new((first, &one.tiles()), (second, &other.tiles()), at)?;
     let contradicts = |fork: &Fork| fork.contradiction().is_ok();
     Ok(made.ok().filter(contradicts).map(|fork| Evidence::Fork(Box::new(fork))))
@@ -106,6 +117,19 @@ impl SignedLog {
             log.head = attested.or(log.head);
         }
         Ok(log)
+    }
+
+    /// A receipt of a bundle.
+    fn receipt(path: &Path, seq: u64) -> Result<Option<Receipt>, BundleFileError> {
+        let mut file = BundleFile::open(path, Trust::GenesisRecord)?;
+        while let Some(item) = file.next_item()? {
+            if let Checked::Step(step) = item
+                && step.receipt.seq == seq
+            {
+                return Ok(Some(step.receipt));
+            }
+        }
+        Ok(None)
     }
 
     fn tiles(&self) -> impl TileSource + use<> {

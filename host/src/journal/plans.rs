@@ -57,6 +57,33 @@ pub struct Rewind {
     pub at_ms: u64,
     /// The case of quarantine that holds what was cut off.
     pub case: u32,
+    /// The epoch of the last receipt that was cut off: what takes its place is of a later one.
+    pub epoch: u64,
+}
+
+/// A rewind as it was written when ledgers had one epoch.
+#[derive(Serialize, Deserialize)]
+struct FirstRewind {
+    size: u64,
+    old_size: u64,
+    old_leaf: LeafHash,
+    old_log_root: LogRoot,
+    attested: Option<u64>,
+    reason: String,
+    at_ms: u64,
+    case: u32,
+}
+
+impl From<FirstRewind> for Rewind {
+    fn from(first: FirstRewind) -> Self {
+        let FirstRewind { size, old_size, old_leaf, old_log_root, attested, reason, at_ms, case } = first;
+        Self { size, old_size, old_leaf, old_log_root, attested, reason, at_ms, case, epoch: 0 }
+    }
+}
+
+impl Canonical for FirstRewind {
+    const KIND: &'static str = Rewind::KIND;
+    const BYTES_MAX: usize = Rewind::BYTES_MAX;
 }
 
 impl Canonical for Rewind {
@@ -141,7 +168,8 @@ impl Journal {
         let mut rewinds = Vec::new();
         for entry in table.range((ledger, 0)..=(ledger, u32::MAX)).map_err(from_redb)? {
             let (key, stored) = entry.map_err(from_redb)?;
-            let rewind = open_guarded(stored.value());
+            let earlier = |_| open_guarded::<FirstRewind>(stored.value()).map(Rewind::from);
+            let rewind = open_guarded(stored.value()).or_else(earlier);
             let no = key.value().1;
             rewinds.push(rewind.map_err(|error| JournalError::damaged(RecordKind::Rewind, no, error))?);
         }

@@ -14,7 +14,7 @@ use reprise_receipts::{
     Attestation, LeafHash, Receipt, StateTrie, StepRecord,
     log::{TILE_BYTES_MAX, TILE_HEIGHT, TileSource, tile_root},
 };
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 pub(super) type BySeq = ReadOnlyTable<(u32, u64), &'static [u8]>;
 pub(super) type SeqRange = redb::Range<'static, (u32, u64), &'static [u8]>;
@@ -193,6 +193,14 @@ impl LedgerReader {
             Some(error) => Err(error),
             None => state.map_err(|error| JournalError::damaged(RecordKind::State, "of the ledger", error)),
         }
+    }
+
+    /// Entries of the stored state with these keys.
+    pub(super) fn state_rows(
+        &self,
+        keys: RangeInclusive<&[u8]>,
+    ) -> Result<redb::Range<'static, (u32, &'static [u8]), &'static [u8]>, JournalError> {
+        self.state.range((self.ledger, *keys.start())..=(self.ledger, *keys.end())).map_err(from_redb)
     }
 
     /// Receipts whose diffs are in the stored state.

@@ -12,7 +12,7 @@ use super::{
     tables::{ATTESTATIONS, LOG, STATE, STATE_AT, STEPS},
 };
 use redb::WriteTransaction;
-use reprise_receipts::{StateTrie, log::TILE_HEIGHT};
+use reprise_receipts::{Sealed, StateTrie, log::TILE_HEIGHT, system::epochs};
 use std::collections::BTreeMap;
 
 /// Steps after which the stored state is brought forward: what a start-up has to apply, some 100 ms of work.
@@ -32,6 +32,14 @@ impl StateLag {
     pub fn add(&mut self, record_bytes: usize) {
         self.steps += 1;
         self.bytes += record_bytes as u64;
+    }
+
+    /// A step that was made durable. What begins an epoch is stored at once: who attests is asked for often.
+    pub fn note(&mut self, step: &Sealed) {
+        self.add(step.record_bytes.len());
+        if step.record.diff.changes().iter().any(|change| epochs::is_told_by(&change.key)) {
+            self.steps = self.steps.max(STATE_LAG_STEPS_MAX);
+        }
     }
 
     /// It is time to bring the state forward.

@@ -2,7 +2,7 @@ use super::*;
 use reprise_abi::{Outcome, limits::IDEMPOTENCY_RETENTION_MS};
 use reprise_receipts::{
     EngineProfileDigest, Executed, Genesis, PackageDigest, SigningKey,
-    command::CommandError,
+    command::{Command, CommandError},
     genesis::PROTOCOL_EPOCH,
     ledger::{Refusal as LedgerRefusal, Work},
 };
@@ -78,4 +78,18 @@ fn a_command_without_signatures_is_rejected_by_the_ledger() {
     let Ok(Ordered::Next(input)) = ordered else { panic!("{ordered:?}") };
     let work = head.prepare(&input).unwrap();
     assert_eq!(work, Work::Refuse(LedgerRefusal::Command(CommandError::Malformed)));
+}
+
+#[test]
+fn only_the_new_owner_orders_a_grant_and_only_one_that_rises() {
+    let key = SigningKey::from_secret(&[7; 32]);
+    let (head, stranger) = (head(), SigningKey::from_secret(&[8; 32]));
+    let command = |to| Command::Epoch { to, owner: key.public(), attester: key.public(), roster: 1 };
+    let grant = |to, by: &SigningKey| Proposal::of_grant(&head, &command(to).sign(head.ledger(), by));
+    let order = |proposal| LocalOrderer::default().order(&head, proposal);
+    let Ok(Ordered::Next(input)) = order(grant(3, &key)) else { panic!("it rises and is signed") };
+    assert_eq!((input.epoch, input.seq), (3, 0));
+    assert_eq!(order(grant(1, &key)), Err(Refusal::NotGranted { in_force: 1 }));
+    assert_eq!(order(grant(3, &stranger)), Err(Refusal::NotGranted { in_force: 1 }));
+    assert_eq!(order(Proposal { origin: Origin::Submitted, ..grant(3, &key) }), Err(Refusal::Grant));
 }

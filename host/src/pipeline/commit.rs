@@ -12,7 +12,7 @@ use crate::{
 use crossbeam_channel::{Receiver, Sender};
 use reprise_abi::{OutcomeClass, decode_canonical};
 use reprise_receipts::{
-    Attestation, AttestationBody, LeafHash, LedgerId, Receipt, Sealed, SigningKey, StateRoot, log::LogTail,
+    Attestation, AttestationBody, Head, LeafHash, LedgerId, Receipt, Sealed, SigningKey, StateRoot, log::LogTail,
 };
 use std::sync::Arc;
 
@@ -80,21 +80,39 @@ pub struct Committed {
 
 /// Where the ledger ends, and who signs it.
 pub(super) struct RightEdge {
-    pub(super) ledger: LedgerId,
-    pub(super) tail: LogTail,
+    ledger: LedgerId,
+    tail: LogTail,
     /// Receipts are attested up to here.
-    pub(super) attested: u64,
-    pub(super) attester: Arc<SigningKey>,
+    attested: u64,
+    attester: Arc<SigningKey>,
+    /// The epoch of the last receipt, as attestations name it.
+    epoch: Option<u64>,
+    /// The last receipt is of an epoch that this key attests. Before a new owner's first receipt it is not.
+    signs: bool,
 }
 
 impl RightEdge {
+    pub(super) fn of(head: &Head, tail: LogTail, attested: u64, attester: Arc<SigningKey>) -> Self {
+        let epoch = head.genesis_record().has_succession().then(|| head.epoch());
+        let signs = *head.attester() == attester.public();
+        Self { ledger: head.ledger(), tail, attested, attester, epoch, signs }
+    }
+
+    /// Takes steps over that are durable. The orderer begins an epoch only for this key.
+    fn pass(&mut self, last: &Receipt) {
+        if self.epoch.is_some_and(|epoch| epoch != last.epoch) {
+            (self.epoch, self.signs) = (Some(last.epoch), true);
+        }
+    }
+
     /// Signs the last receipt, if that was not done yet. It is durable: the same key and bytes give the same signature
     /// whenever this is done, be it after a crash.
     fn attest(&mut self) -> Option<Attestation> {
         let size = self.tail.size();
-        let leaf = self.tail.last_leaf().filter(|_| self.attested < size)?;
+        let leaf = self.tail.last_leaf().filter(|_| self.signs && self.attested < size)?;
         self.attested = size;
-        let body = AttestationBody { ledger: self.ledger, seq: size - 1, leaf, log_root: self.tail.root() };
+        let (ledger, epoch) = (self.ledger, self.epoch);
+        let body = AttestationBody { ledger, seq: size - 1, leaf, log_root: self.tail.root(), epoch };
         Some(body.sign(&self.attester))
     }
 }
@@ -133,12 +151,18 @@ impl Committer {
             waiting.extend(sealed.try_iter().take(GROUP_STEPS_MAX - 1));
             self.commit(std::mem::take(&mut waiting))?;
         }
+        self.finish()
+    }
+
+    /// Signs what is not signed yet.
+    pub(super) fn finish(mut self) -> Result<Committed, PipelineError> {
         self.save_attestation()?;
         self.keeper.finish();
         Ok(self.committed)
     }
 
-    fn commit(&mut self, group: Vec<ToCommit>) -> Result<(), PipelineError> {
+    /// Makes a group durable, then answers, then signs.
+    pub(super) fn commit(&mut self, group: Vec<ToCommit>) -> Result<(), PipelineError> {
         let mut steps = Vec::with_capacity(group.len());
         let mut places = Vec::with_capacity(group.len());
         let mut handed = Vec::new();
@@ -173,12 +197,13 @@ impl Committer {
         let Some(last) = steps.last() else { return Ok(()) };
         for step in steps {
             self.edge.tail.append(step.leaf);
-            self.state_lag.add(step.record_bytes.len());
+            self.state_lag.note(step);
         }
         let tiles = self.edge.tail.take_complete_tiles();
         let group = Group { steps, tiles: &tiles, attestation: self.unsaved.as_ref() };
         self.journal.commit(self.no, &group)?;
         self.unsaved = None;
+        self.edge.pass(&last.receipt);
         let size = self.edge.tail.size();
         let groups = self.committed.groups + 1;
         self.committed = Committed { size, state_root: Some(last.receipt.next_state), groups };

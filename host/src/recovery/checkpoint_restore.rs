@@ -11,7 +11,7 @@ use crate::{
 };
 use reprise_abi::decode_canonical;
 use reprise_receipts::{
-    Genesis, Head, LeafHash, LedgerId, Package, PackageDigest, Receipt,
+    Attesters, Genesis, Head, LeafHash, LedgerId, Package, PackageDigest, Receipt,
     checkpoint::{Ancestry, CheckpointClaim, CheckpointError as NoteError},
     digest::{ChunkId, ContinuityRoot},
     log::{LOG_SIZE_MAX, LogError, LogTail, TILE_HEIGHT, TileSource},
@@ -89,6 +89,8 @@ pub fn from_chunks(
 pub struct RestorePoint {
     /// What the ledger is.
     pub genesis: Genesis,
+    /// Who attests which epoch: by the genesis record, and commands that operators signed.
+    pub attesters: Attesters,
     /// The packages that it may need from here on: at least the one in force.
     pub packages: Vec<Package>,
     /// The checkpoint.
@@ -147,7 +149,8 @@ impl RestorePoint {
         let packages = journal.packages()?.into_iter().map(|(_, package)| package).collect();
         let edge = edge_at(&reader, size)?;
         let ancestry = journal.ancestry(entry.no, size)?.ok_or(PointError::Ancestry)?;
-        Ok(Self { genesis: entry.genesis.clone(), packages, checkpoint, ancestry, last_receipt, edge })
+        let attesters = reader.attesters(&entry.genesis)?;
+        Ok(Self { genesis: entry.genesis.clone(), attesters, packages, checkpoint, ancestry, last_receipt, edge })
     }
 
     /// Holds everything against the signature of the ledger's attester. The genesis record itself is what the caller
@@ -156,7 +159,9 @@ impl RestorePoint {
     /// # Errors
     /// [`PointError`]: what does not hold.
     pub fn verify(&self) -> Result<Receipt, PointError> {
-        let note = self.checkpoint.note.verify(&self.genesis.attester)?;
+        let receipt: Receipt = decode_canonical(&self.last_receipt).map_err(|_| PointError::Receipt)?;
+        let attester = self.attesters.of_epoch(receipt.epoch).ok_or(PointError::Receipt)?;
+        let note = self.checkpoint.note.verify(attester)?;
         let claim = &self.checkpoint.record.claim;
         if (note.ledger, note.size, note.log_root) != (claim.ledger, claim.size, claim.log_root)
             || claim.ledger != self.genesis.ledger_id()
@@ -165,7 +170,6 @@ impl RestorePoint {
         }
         let start = ContinuityRoot::start(claim.ledger);
         self.ancestry.verify(start, self.checkpoint.record.previous).map_err(|_| PointError::Ancestry)?;
-        let receipt: Receipt = decode_canonical(&self.last_receipt).map_err(|_| PointError::Receipt)?;
         let is_last = receipt.seq + 1 == claim.size
             && receipt.next_state == claim.snapshot.state_root
             && receipt.logical_time_ms == claim.logical_time_ms;

@@ -33,7 +33,7 @@ pub use scrub::Scrub;
 
 use super::{RecoveryError, Site, replay_reconstruction::on_engine};
 use crate::journal::{Case, CaseKind, CaseNo, Journal, JournalError, LedgerEntry, Quarantined};
-use reprise_receipts::{PackageDigest, SigningKey, digest::ChunkId};
+use reprise_receipts::{Attesters, PackageDigest, SigningKey, digest::ChunkId};
 use std::{fmt, sync::Arc};
 
 /// What the doctor is asked for, and what it has.
@@ -155,13 +155,16 @@ pub fn examine(site: &Site<'_>, options: &Options) -> Result<Report, RecoveryErr
 struct Ward {
     journal: Arc<Journal>,
     entry: LedgerEntry,
+    /// By what the journal says now.
+    attesters: Attesters,
     now_ms: u64,
     case: Option<CaseNo>,
 }
 
 impl Ward {
     fn new(journal: Arc<Journal>, entry: LedgerEntry, now_ms: u64) -> Self {
-        Self { journal, entry, now_ms, case: None }
+        let attesters = journal.attesters(&entry).unwrap_or_else(|_| Attesters::of_genesis(&entry.genesis));
+        Self { journal, entry, attesters, now_ms, case: None }
     }
 
     fn take(&mut self, records: Vec<Quarantined>) -> Result<(), JournalError> {

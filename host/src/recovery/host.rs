@@ -17,7 +17,7 @@ use crate::{
     journal::{Journal, JournalError, LedgerEntry, LedgerReader, RecordKind, StateLag},
     pipeline::OpenLedger,
 };
-use reprise_receipts::{Attestation, Head, LeafHash, Receipt, StateTrie, log::LogTail};
+use reprise_receipts::{Attestation, Attesters, Head, LeafHash, Receipt, StateTrie, log::LogTail};
 
 /// How a ledger was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,8 @@ pub fn start(journal: &Journal, entry: &LedgerEntry) -> Result<(OpenLedger, Star
     let (head, state_lag, mut start) = open_state(journal, entry, &reader, last.as_ref())?;
     let (tail, log_from_receipts) = open_log(&reader, size, last.as_ref().map(|(_, leaf)| *leaf))?;
     start.log_from_receipts = log_from_receipts;
-    let attested = check_attestation(&reader.last_attestation()?, entry, &tail)?;
+    let attesters = Attesters::of_state(&entry.genesis, head.state());
+    let attested = check_attestation(&reader.last_attestation()?, (entry, &attesters), &tail)?;
     if start.is_degraded() {
         let passed_over = start.passed_over.first().map(|(way, why)| format!("{way}: {why}")).unwrap_or_default();
         tracing::warn!(ledger = %entry.id, way = start.describe(), passed_over, "started with damaged records");
@@ -142,12 +143,12 @@ fn open_log(reader: &LedgerReader, size: u64, last: Option<LeafHash>) -> Result<
 
 fn check_attestation(
     last: &Option<(u64, Attestation)>,
-    entry: &LedgerEntry,
+    (entry, attesters): (&LedgerEntry, &Attesters),
     tail: &LogTail,
 ) -> Result<u64, JournalError> {
     let Some((seq, attestation)) = last else { return Ok(0) };
     let damaged = |reason: String| JournalError::damaged(RecordKind::Attestation, seq, reason);
-    attestation.verify(&entry.genesis.attester).map_err(|error| damaged(error.to_string()))?;
+    attesters.verify(attestation).map_err(|error| damaged(error.to_string()))?;
     if attestation.body.seq != *seq || attestation.body.ledger != entry.id || *seq >= tail.size() {
         return Err(damaged("it is about another receipt".to_owned()));
     }

@@ -128,7 +128,11 @@ fn perform(
             journal.put_case(no, *case, &Case::new(kind, &plan.reason, plan.made_ms, *from..*to))?;
             quarantine(site, *case, *from..*to, during)
         }
-        PlanStep::RecordRewind { .. } => Ok(journal.put_rewind(no, &rewind(plan, step))?),
+        PlanStep::RecordRewind { .. } => {
+            let last = journal.read(no)?.last_receipt()?;
+            let epoch = last.map_or(0, |(last, _)| last.epoch);
+            Ok(journal.put_rewind(no, &rewind(plan, step, epoch))?)
+        }
         PlanStep::Cut { size, state_root, way } | PlanStep::StoreState { size, state_root, way } => {
             let made = ready.take().map(Ok).unwrap_or_else(|| ways::state_by(site, *way, *size, *state_root));
             let state = made?;
@@ -155,12 +159,12 @@ fn perform(
     }
 }
 
-fn rewind(plan: &Plan, step: &PlanStep) -> Rewind {
+fn rewind(plan: &Plan, step: &PlanStep, epoch: u64) -> Rewind {
     let PlanStep::RecordRewind { case, size, old_size, old_leaf, old_log_root, attested } = *step else {
         unreachable!("only called for this step")
     };
     let (reason, at_ms) = (plan.reason.clone(), plan.made_ms);
-    Rewind { size, old_size, old_leaf, old_log_root, attested, reason, at_ms, case }
+    Rewind { size, old_size, old_leaf, old_log_root, attested, reason, at_ms, case, epoch }
 }
 
 /// Copies what belongs to receipts of a range, some of them at a time.
@@ -220,8 +224,11 @@ fn attest(site: &Site<'_>, size: u64) -> Result<(), RecoveryError> {
     let key = keys::read_signing(&path)?;
     let (open, _) = host::start(site.journal, site.entry)?;
     let leaf = open.tail.last_leaf().filter(|_| open.attested < size && open.tail.size() == size);
-    let Some(leaf) = leaf.filter(|_| key.public() == site.entry.genesis.attester) else { return Ok(()) };
-    let body = AttestationBody { ledger: site.entry.id, seq: size - 1, leaf, log_root: open.tail.root() };
+    let last = site.journal.read(site.entry.no)?.last_receipt()?;
+    let (Some(leaf), Some((receipt, _))) = (leaf.filter(|_| key.public() == *open.head.attester()), last) else {
+        return Ok(());
+    };
+    let body = AttestationBody::of(&receipt, leaf, open.tail.root());
     let attestation = body.sign(&key);
     Ok(site.journal.commit(site.entry.no, &Group { attestation: Some(&attestation), ..Group::default() })?)
 }

@@ -240,19 +240,18 @@ pub(super) fn seal(
 /// Log roots that intact attestations name, by the number of receipts that they are over.
 fn attested_roots(journal: &Journal, entry: &LedgerEntry) -> Result<BTreeMap<u64, LogRoot>, JournalError> {
     let mut roots = BTreeMap::new();
+    let attesters = journal.attesters(entry)?;
     for filed in journal.read(entry.no)?.attestations(0..u64::MAX)? {
         let (seq, bytes) = filed?;
         let attestation = decode_canonical::<Attestation>(&bytes).ok();
-        let holds = |a: &Attestation| {
-            a.body.seq == seq && a.body.ledger == entry.id && a.verify(&entry.genesis.attester).is_ok()
-        };
+        let holds = |a: &Attestation| a.body.seq == seq && a.body.ledger == entry.id && attesters.verify(a).is_ok();
         if let Some(attestation) = attestation.filter(holds) {
             roots.insert(seq + 1, attestation.body.log_root);
         }
     }
     for checkpoint in journal.raw_checkpoints(entry.no)? {
         let note = reprise_receipts::checkpoint::SignedCheckpoint::parse(&checkpoint.note).ok();
-        if let Some(note) = note.filter(|note| note.verify(&entry.genesis.attester).is_ok()) {
+        if let Some(note) = note.filter(|note| note.verify(attesters.of_log(note.checkpoint().size)).is_ok()) {
             roots.insert(note.checkpoint().size, note.checkpoint().log_root);
         }
     }

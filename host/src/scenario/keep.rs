@@ -49,8 +49,7 @@ impl Keep {
     /// Makes a step durable, with its attestation.
     pub(super) fn commit(&mut self, step: &Sealed) -> Result<(), KeepError> {
         self.tail.append(step.leaf);
-        let (ledger, seq, leaf) = (self.entry.id, step.receipt.seq, step.leaf);
-        let attestation = AttestationBody { ledger, seq, leaf, log_root: self.tail.root() }.sign(&self.attester);
+        let attestation = AttestationBody::of(&step.receipt, step.leaf, self.tail.root()).sign(&self.attester);
         let tiles = self.tail.take_complete_tiles();
         let group = Group { steps: std::slice::from_ref(step), tiles: &tiles, attestation: Some(&attestation) };
         let journal = self.journal.as_ref().expect("it is only closed while it is opened again");

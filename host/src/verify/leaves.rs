@@ -3,7 +3,7 @@
 use super::{Found, diverges};
 use crate::journal::{JournalError, LedgerReader};
 use reprise_abi::decode_canonical;
-use reprise_receipts::{Attestation, LeafHash, PublicKey, Receipt, log::LogTail, verdict::Claim};
+use reprise_receipts::{Attestation, Attesters, LeafHash, Receipt, log::LogTail, verdict::Claim};
 
 const HASHES_PER_TILE: u64 = 256;
 
@@ -11,13 +11,13 @@ const HASHES_PER_TILE: u64 = 256;
 /// stored.
 pub(super) struct StoredLeaves {
     /// Whose attestations count.
-    attester: PublicKey,
+    attesters: Attesters,
     tile: Option<(u64, Vec<u8>)>,
 }
 
 impl StoredLeaves {
-    pub(super) fn new(attester: PublicKey) -> Self {
-        Self { attester, tile: None }
+    pub(super) fn new(attesters: Attesters) -> Self {
+        Self { attesters, tile: None }
     }
 
     /// The log has this leaf hash for a receipt, or none because its tile is not complete.
@@ -82,7 +82,7 @@ impl StoredLeaves {
         }
         let Some(entry) = reader.attestations(seq..seq + 1)?.next() else { return Ok(None) };
         let attestation = decode_canonical::<Attestation>(&entry?.1).ok();
-        let signed = attestation.filter(|attestation| attestation.verify(&self.attester).is_ok());
+        let signed = attestation.filter(|attestation| self.attesters.verify(attestation).is_ok());
         Ok(signed.map(|attestation| attestation.body.leaf))
     }
 }

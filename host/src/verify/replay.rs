@@ -50,7 +50,7 @@ impl Replay {
             Ok(head) => head,
             Err(verdict) => return Ok(Err(verdict)),
         };
-        let (entry, leaves) = (entry.clone(), StoredLeaves::new(entry.genesis.attester));
+        let (entry, leaves) = (entry.clone(), StoredLeaves::new(reader.attesters(&entry.genesis)?));
         Ok(Ok(Self { reader, entry, origin, steps, leaves, head, runner, engine }))
     }
 

@@ -6,11 +6,14 @@
 use super::{Found, diverges};
 use crate::journal::{JournalError, LedgerEntry, LedgerReader};
 use reprise_abi::decode_canonical;
-use reprise_receipts::{Attestation, LeafHash, Missing, Receipt, Verdict, log::LogTail, verdict::Claim};
+use reprise_receipts::{Attestation, Attesters, LeafHash, Missing, Receipt, Verdict, log::LogTail, verdict::Claim};
 use std::ops::Range;
 
 /// Attestations that are in memory at once.
 const BATCH: usize = 4_096;
+
+/// A ledger, and who attests which of its receipts.
+type Whose<'a> = (&'a LedgerEntry, &'a Attesters);
 
 /// Checks every attestation over receipts of the range, and finds the first that covers its end.
 ///
@@ -22,6 +25,7 @@ pub(super) fn check(
     leaves: &[LeafHash],
     jobs: usize,
 ) -> Result<Found<Option<u64>>, JournalError> {
+    let attesters = reader.attesters(&entry.genesis)?;
     let mut held = Held::new(range, log, leaves);
     let mut filed = reader.attestations(range.clone())?;
     loop {
@@ -29,7 +33,7 @@ pub(super) fn check(
         if batch.is_empty() {
             break;
         }
-        let opened = open_all(entry, &batch, jobs);
+        let opened = open_all((entry, &attesters), &batch, jobs);
         if let Err(verdict) = opened.into_iter().try_for_each(|attestation| held.hold(&attestation?)) {
             return Ok(Err(verdict));
         }
@@ -39,7 +43,7 @@ pub(super) fn check(
     if attested == Some(last) {
         return Ok(Ok(attested));
     }
-    let covered = covered_by_a_later_one(reader, entry, last, leaves[leaves.len() - 1])?;
+    let covered = covered_by_a_later_one(reader, (entry, &attesters), last, leaves[leaves.len() - 1])?;
     Ok(covered.map(|covered| if covered { Some(last) } else { attested }))
 }
 
@@ -83,9 +87,9 @@ impl<'a> Held<'a> {
 }
 
 /// Opens a batch, a part of it on each thread; in the order of the batch.
-fn open_all(entry: &LedgerEntry, batch: &[(u64, Vec<u8>)], jobs: usize) -> Vec<Found<Attestation>> {
+fn open_all(whose: Whose<'_>, batch: &[(u64, Vec<u8>)], jobs: usize) -> Vec<Found<Attestation>> {
     let open_part =
-        |part: &[(u64, Vec<u8>)]| -> Vec<_> { part.iter().map(|(seq, bytes)| open(entry, *seq, bytes)).collect() };
+        |part: &[(u64, Vec<u8>)]| -> Vec<_> { part.iter().map(|(seq, bytes)| open(whose, *seq, bytes)).collect() };
     if jobs <= 1 {
         return open_part(batch);
     }
@@ -97,11 +101,11 @@ fn open_all(entry: &LedgerEntry, batch: &[(u64, Vec<u8>)], jobs: usize) -> Vec<F
     })
 }
 
-fn open(entry: &LedgerEntry, seq: u64, bytes: &[u8]) -> Found<Attestation> {
+fn open((entry, attesters): Whose<'_>, seq: u64, bytes: &[u8]) -> Found<Attestation> {
     let attestation: Attestation =
         decode_canonical(bytes).map_err(|error| diverges(seq, Claim::Attestation, "an attestation", error))?;
-    attestation
-        .verify(&entry.genesis.attester)
+    attesters
+        .verify_in(attesters.term_at(seq).epoch, &attestation)
         .map_err(|error| diverges(seq, Claim::Attestation, "a signature of the ledger's attester", error))?;
     let body = &attestation.body;
     if body.ledger != entry.id || body.seq != seq {
@@ -113,13 +117,13 @@ fn open(entry: &LedgerEntry, seq: u64, bytes: &[u8]) -> Found<Attestation> {
 
 fn covered_by_a_later_one(
     reader: &LedgerReader,
-    entry: &LedgerEntry,
+    whose: Whose<'_>,
     last: u64,
     mut leaf: LeafHash,
 ) -> Result<Found<bool>, JournalError> {
     let Some(filed) = reader.attestations(last + 1..u64::MAX)?.next() else { return Ok(Ok(false)) };
     let (seq, bytes) = filed?;
-    let attestation = match open(entry, seq, &bytes) {
+    let attestation = match open(whose, seq, &bytes) {
         Ok(attestation) => attestation,
         Err(verdict) => return Ok(Err(verdict)),
     };

@@ -36,7 +36,8 @@ use std::collections::BTreeSet;
 pub enum Trust {
     /// Whoever the genesis record names: good for looking at a file, not for relying on it.
     GenesisRecord,
-    /// This key, which must be the ledger's attester.
+    /// This key: the ledger's attester in the epoch of the signature that covers the range. What an attester of another
+    /// epoch signed does not count, because who follows whom is the operators' word and not this key's.
     Attester(PublicKey),
     /// A policy about checkpoints: the bundle must have one that it accepts.
     Policy(TrustPolicy),
@@ -173,10 +174,10 @@ impl Body {
             Section::Chunk => self.start.chunk(place, &bytes).map(|()| Checked::Chunk(bytes)),
             Section::Witness => self.start.witness(place, &bytes).map(|state| Checked::Witness(Box::new(state))),
             Section::Receipt => self.receipt(place, bytes),
-            Section::Input => self.steps.input(place, bytes).map(|()| Checked::Taken),
+            Section::Input => self.steps.input(place, bytes, &self.header).map(|()| Checked::Taken),
             Section::Record => self.steps.record(place, bytes).map(|step| Checked::Step(Box::new(step))),
             Section::Attestation => {
-                let attestation = self.steps.attestation(place, &bytes, self.signed.attester())?;
+                let attestation = self.steps.attestation(place, &bytes, self.signed.attesters())?;
                 Ok(Checked::Attestation(Box::new(attestation)))
             }
         }
@@ -189,8 +190,10 @@ impl Body {
         }
         let (last, leaf) = self.steps.last().expect("a range is not empty");
         if self.header.has(Section::Proof) {
-            self.signed.prove(last, leaf)?;
+            self.signed.prove(last, self.steps.epoch(), leaf)?;
             self.steps.proved();
+        } else {
+            self.signed.attested_by_its_epoch(self.steps.epoch())?;
         }
         match self.steps.attested() {
             Some(seq) if seq == last => Ok(()),
@@ -226,7 +229,7 @@ impl Body {
     }
 
     fn base(&mut self, place: Place, bytes: &[u8]) -> Result<Checked, BundleError> {
-        let (receipt, leaf) = self.steps.base(place, bytes)?;
+        let (receipt, leaf) = self.steps.base(place, bytes, self.signed.attesters())?;
         self.start.begin_with(receipt.next_state);
         self.signed.check_base(&receipt)?;
         Ok(Checked::Base(Box::new(receipt), leaf))
@@ -248,7 +251,7 @@ impl Body {
         self.signed.proof(place, bytes)?;
         if self.header.kind == BundleKind::Checkpoint {
             let (last, leaf) = self.steps.last().expect("the base comes before the proof");
-            self.signed.prove(last, leaf)?;
+            self.signed.prove(last, self.steps.epoch(), leaf)?;
         }
         Ok(Checked::Taken)
     }
@@ -262,7 +265,7 @@ impl Body {
     fn receipt(&mut self, place: Place, bytes: Vec<u8>) -> Result<Checked, BundleError> {
         // Whoever does the steps again begins with the state: it must be whole by now.
         self.start.end()?;
-        let package = self.steps.receipt(place, bytes)?;
+        let package = self.steps.receipt(place, bytes, self.signed.attesters())?;
         if self.header.kind == BundleKind::Replay && !self.packages.contains(&package) {
             return Err(BundleError::NoPackage { place, package });
         }

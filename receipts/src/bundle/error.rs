@@ -4,6 +4,7 @@ use super::{BUNDLE_PACKAGES_BYTES_MAX, BUNDLE_VERSION, Section};
 use crate::{
     attestation::{AttestationError, PublicKey},
     checkpoint::{AncestryError, CheckpointError},
+    command::CommandError,
     digest::{BundleDigest, EngineProfileDigest, LeafHash, LedgerId, LogRoot, PackageDigest, StateRoot},
     log::LogProofError,
     snapshot::RestoreError,
@@ -35,7 +36,7 @@ pub enum BundleError {
     #[error("the file is not a bundle")]
     Magic,
     /// Written by another version.
-    #[error("bundle version {found} is not supported; this version reads {BUNDLE_VERSION}")]
+    #[error("bundle version {found} is not supported; this version reads up to {BUNDLE_VERSION}")]
     Version {
         /// What the file says.
         found: u16,
@@ -59,6 +60,38 @@ pub enum BundleError {
         expected: LedgerId,
         /// What the header says.
         found: LedgerId,
+    },
+    /// A grant does not hold: with it nobody knows who attests the ledger.
+    #[error("header: grant {index}: {error}")]
+    Grant {
+        /// Which, from 0.
+        index: usize,
+        /// What is wrong.
+        error: CommandError,
+    },
+    /// A receipt is of an epoch that no grant begins, or of a lower one than the receipt before it.
+    #[error("{place}: the receipt is of epoch {found}, after epoch {after}, and no grant in the bundle begins it")]
+    Epoch {
+        /// Which receipt.
+        place: Place,
+        /// The epoch of the one before.
+        after: u64,
+        /// Its epoch.
+        found: u64,
+    },
+    /// The first input of an epoch is another one than the command that begins it.
+    #[error("{place}: the first input of an epoch is not the command that begins it")]
+    EpochBegins {
+        /// Which input.
+        place: Place,
+    },
+    /// What is signed was signed by the attester of an epoch before the one of the last receipt.
+    #[error("the last receipt is of epoch {last}, and who vouches for it attests epoch {signed}")]
+    SignedEpoch {
+        /// Of the receipt.
+        last: u64,
+        /// Of the signer.
+        signed: u64,
     },
     /// No bundle of the kind has such a range.
     #[error("{from}..{to} is not the range of such a bundle")]

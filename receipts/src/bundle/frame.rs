@@ -2,9 +2,12 @@
 //!
 //! A writer and a reader go through the same [`Order`], so that whatever can be written can be read and nothing else.
 
-use super::{BUNDLE_MAGIC, BUNDLE_VERSION, BundleError, BundleHeader, Place, Section, derive_hasher, header::SECTIONS};
+use super::{
+    BUNDLE_MAGIC, BUNDLE_VERSION, BUNDLE_VERSION_OLDEST, BundleError, BundleHeader, Place, Section, derive_hasher,
+    header::SECTIONS,
+};
 use crate::digest::BundleDigest;
-use reprise_abi::{Canonical, decode_canonical, encode};
+use reprise_abi::{Canonical, encode};
 
 /// What stands in place of a section's number before the digest.
 const TRAILER_TAG: u8 = 0;
@@ -98,6 +101,7 @@ pub struct BundleReader {
 enum Expects {
     Prelude,
     Header {
+        version: u16,
         len: usize,
     },
     /// Section and length of an item; of the trailer only the first byte.
@@ -166,7 +170,7 @@ impl BundleReader {
     fn wanted(&self) -> usize {
         match self.expects {
             Expects::Prelude => PRELUDE_BYTES,
-            Expects::Header { len } | Expects::Item { len, .. } => len,
+            Expects::Header { len, .. } | Expects::Item { len, .. } => len,
             Expects::Frame => match self.buffer.first() {
                 // The first byte says whether there are more.
                 None | Some(&TRAILER_TAG) => 1,
@@ -185,7 +189,7 @@ impl BundleReader {
         }
         match self.expects {
             Expects::Prelude => self.prelude(&part).map(|()| None),
-            Expects::Header { .. } => self.header(&part).map(Some),
+            Expects::Header { version, .. } => self.header(version, &part).map(Some),
             Expects::Frame => self.frame(&part),
             Expects::Item { place, .. } => {
                 self.expects = Expects::Frame;
@@ -203,19 +207,19 @@ impl BundleReader {
         }
         let (version, len) = rest.split_at(2);
         let found = u16::from_le_bytes(version.try_into().expect("two bytes"));
-        if found != BUNDLE_VERSION {
+        if !(BUNDLE_VERSION_OLDEST..=BUNDLE_VERSION).contains(&found) {
             return Err(BundleError::Version { found });
         }
         let len = u32::from_le_bytes(len.try_into().expect("four bytes")) as usize;
         if len == 0 || len > BundleHeader::BYTES_MAX {
             return Err(BundleError::HeaderTooLong { len: len as u64 });
         }
-        self.expects = Expects::Header { len };
+        self.expects = Expects::Header { version: found, len };
         Ok(())
     }
 
-    fn header(&mut self, part: &[u8]) -> Result<Piece, BundleError> {
-        let header: BundleHeader = decode_canonical(part).map_err(BundleError::Header)?;
+    fn header(&mut self, version: u16, part: &[u8]) -> Result<Piece, BundleError> {
+        let header = BundleHeader::decode(version, part).map_err(BundleError::Header)?;
         check_header(&header)?;
         self.order = Some(Order::new(&header));
         self.expects = Expects::Frame;
@@ -338,6 +342,7 @@ fn check_header(header: &BundleHeader) -> Result<(), BundleError> {
     if !header.range_is_usable() {
         return Err(BundleError::Range { from: header.from, to: header.to });
     }
+    header.attesters()?;
     match header.wrong_count() {
         Some(section) => Err(BundleError::Count { section, found: header.count(section) }),
         None => Ok(()),

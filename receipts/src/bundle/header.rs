@@ -1,24 +1,30 @@
 //! What a bundle says of itself first: kind, ledger, range, and how many items follow in each section.
 
 use super::{
-    BUNDLE_ANCESTRY_BYTES_MAX, BUNDLE_PACKAGES_MAX, BUNDLE_RECORD_BYTES_MAX, BUNDLE_WITNESS_BYTES_MAX,
-    PROFILE_BYTES_MAX, edge::LogEdge,
+    BUNDLE_ANCESTRY_BYTES_MAX, BUNDLE_GRANTS_MAX, BUNDLE_PACKAGES_MAX, BUNDLE_RECORD_BYTES_MAX, BUNDLE_VERSION_OLDEST,
+    BUNDLE_WITNESS_BYTES_MAX, BundleError, PROFILE_BYTES_MAX, edge::LogEdge,
 };
 use crate::{
     attestation::Attestation,
+    attesters::Attesters,
     checkpoint::{CHECKPOINT_BYTES_MAX, CheckpointRecord},
+    command::SignedCommand,
     digest::LedgerId,
     genesis::Genesis,
     log::{InclusionProof, LOG_SIZE_MAX},
     package::Package,
     snapshot::{CHUNK_BYTES_MAX, Manifest},
+    system::epochs::EpochRecord,
 };
 use core::{fmt, ops::RangeInclusive};
 use reprise_abi::{
-    Canonical, CodecError,
+    Canonical, CodecError, decode_canonical,
     limits::{INPUT_BYTES_MAX, RECEIPT_BYTES_MAX},
 };
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, SeqAccess, Visitor},
+};
 
 /// Sections with items.
 pub(super) const SECTIONS: usize = 16;
@@ -88,6 +94,21 @@ pub struct BundleHeader {
     /// First sequence number after the range; of a checkpoint, its size.
     pub to: u64,
     /// Items of each section, by number from 1.
+    counts: [u64; SECTIONS],
+    /// The commands that began the epochs of the ledger after its first, in their order, at least up to the one of the
+    /// last signature.
+    #[serde(deserialize_with = "few_grants")]
+    pub grants: Vec<SignedCommand>,
+}
+
+/// The header of version 1.
+#[derive(Serialize, Deserialize)]
+struct FirstHeader {
+    kind: BundleKind,
+    ledger: LedgerId,
+    genesis: Genesis,
+    from: u64,
+    to: u64,
     counts: [u64; SECTIONS],
 }
 
@@ -189,11 +210,34 @@ impl BundleHeader {
     /// Of a bundle whose sections are still empty, but for the steps of the range.
     #[must_use]
     pub fn new(kind: BundleKind, genesis: Genesis, from: u64, to: u64) -> Self {
-        let mut header = Self { kind, ledger: genesis.ledger_id(), genesis, from, to, counts: [0; SECTIONS] };
+        let ledger = genesis.ledger_id();
+        let mut header = Self { kind, ledger, genesis, from, to, counts: [0; SECTIONS], grants: Vec::new() };
         for section in [Section::Receipt, Section::Input, Section::Record] {
             header.set_count(section, to.saturating_sub(from));
         }
         header
+    }
+
+    /// Decodes the header of a bundle of this version.
+    pub(super) fn decode(version: u16, bytes: &[u8]) -> Result<Self, CodecError> {
+        if version > BUNDLE_VERSION_OLDEST {
+            return decode_canonical(bytes);
+        }
+        let FirstHeader { kind, ledger, genesis, from, to, counts } = decode_canonical(bytes)?;
+        Ok(Self { kind, ledger, genesis, from, to, counts, grants: Vec::new() })
+    }
+
+    /// Who attests which epoch, by the genesis record and the grants. Where epochs begin is not in the header.
+    ///
+    /// # Errors
+    /// [`BundleError::Grant`]: a grant is not signed by enough operators, or does not begin a later epoch than those before.
+    pub fn attesters(&self) -> Result<Attesters, BundleError> {
+        let mut attesters = Attesters::of_genesis(&self.genesis);
+        for (index, grant) in self.grants.iter().enumerate() {
+            let record = EpochRecord { first_seq: 0, grant: grant.clone() };
+            attesters.add(&self.genesis, &record).map_err(|error| BundleError::Grant { index, error })?;
+        }
+        Ok(attesters)
     }
 
     /// Items of a section.
@@ -263,9 +307,44 @@ impl BundleHeader {
 
 impl Canonical for BundleHeader {
     const KIND: &'static str = "bundle header";
+    const BYTES_MAX: usize = FirstHeader::BYTES_MAX + 8 + BUNDLE_GRANTS_MAX * SignedCommand::BYTES_MAX;
+
+    fn validate(&self) -> Result<(), CodecError> {
+        self.grants.iter().try_for_each(Canonical::validate)?;
+        self.genesis.validate()
+    }
+}
+
+impl Canonical for FirstHeader {
+    const KIND: &'static str = BundleHeader::KIND;
     const BYTES_MAX: usize = Genesis::BYTES_MAX + 256;
 
     fn validate(&self) -> Result<(), CodecError> {
         self.genesis.validate()
     }
+}
+
+/// Stops at the first grant too many: in memory they take more than they can be encoded in.
+fn few_grants<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SignedCommand>, D::Error> {
+    struct Few;
+
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<SignedCommand>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {BUNDLE_GRANTS_MAX} grants")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut grants = Vec::new();
+            while let Some(grant) = items.next_element()? {
+                if grants.len() == BUNDLE_GRANTS_MAX {
+                    return Err(A::Error::invalid_length(BUNDLE_GRANTS_MAX + 1, &self));
+                }
+                grants.push(grant);
+            }
+            Ok(grants)
+        }
+    }
+    deserializer.deserialize_seq(Few)
 }

@@ -65,18 +65,19 @@ impl Log {
     fn attested(&self) -> SignedHead {
         let (seq, leaf) = (self.tail.size() - 1, *self.leaves.last().unwrap());
         SignedHead::Attestation(
-            AttestationBody { ledger: ledger(), seq, leaf, log_root: self.tail.root() }.sign(&key()),
+            AttestationBody { ledger: ledger(), seq, leaf, log_root: self.tail.root(), epoch: None }.sign(&key()),
         )
     }
 }
 
 fn attestation(seq: u64, leaf: u8) -> Attestation {
     let (leaf, log_root) = (LeafHash::from_bytes([leaf; 32]), LogRoot::EMPTY);
-    AttestationBody { ledger: ledger(), seq, leaf, log_root }.sign(&key())
+    AttestationBody { ledger: ledger(), seq, leaf, log_root, epoch: None }.sign(&key())
 }
 
 fn fork(one: &Log, other: &Log, at: Option<u64>) -> Result<Fork, EvidenceError> {
-    let at = at.map(|seq| (seq, [one.leaves[seq as usize], other.leaves[seq as usize]]));
+    let leaves = |seq: u64| [one, other].map(|log| log.leaves[seq as usize]);
+    let at = at.map(|seq| Difference { seq, leaves: leaves(seq), receipts: None });
     Fork::new((one.note(), &one.source()), (other.attested(), &other.source()), at).unwrap()
 }
 
@@ -120,11 +121,12 @@ fn fault(honest: bool) -> ExecutionFault {
         let event = Event { id: format!("{seq}"), source: "s".to_owned(), kind: "k".to_owned(), payload: vec![] };
         let input = Input { seq, epoch: 1, logical_time_ms: seq, event };
         let work = head.prepare(&input).unwrap();
-        let state = head.state().clone();
-        (head.seal(&input, &work, Executed::answered(Outcome::Accepted { answer: vec![] })), state)
+        let before = head.clone();
+        (head.seal(&input, &work, Executed::answered(Outcome::Accepted { answer: vec![] })), before)
     };
     let (first, _) = seal(0);
-    let (second, mut state) = seal(1);
+    let (second, before) = seal(1);
+    let mut state = before.state().clone();
     let mut receipt = second.receipt.clone();
     if !honest {
         receipt.next_state = receipt.prior_state;
@@ -133,14 +135,20 @@ fn fault(honest: bool) -> ExecutionFault {
     let mut tail = LogTail::new();
     tail.append(first.leaf);
     tail.append(LeafHash::of(&receipt));
-    let body = AttestationBody { ledger: ledger(), seq: 1, leaf: LeafHash::of(&receipt), log_root: tail.root() };
+    let body = AttestationBody {
+        epoch: Some(1),
+        ledger: ledger(),
+        seq: 1,
+        leaf: LeafHash::of(&receipt),
+        log_root: tail.root(),
+    };
     let tiles = tail.take_dirty_tiles();
     let source = |level: u8, index: u64| {
         tiles.iter().find(|tile| (tile.level, tile.index) == (level, index)).map(|tile| tile.hashes.clone())
     };
     let mut touched = crate::witness::Touched::new();
     let input: Input = decode_canonical(&second.input_bytes).unwrap();
-    crate::system::reads::before_step(&state, &input.event).iter().for_each(|read| touched.note(&state, read));
+    crate::system::reads::before_step(&before, &input.event).iter().for_each(|read| touched.note(&state, read));
     ExecutionFault {
         genesis: genesis(),
         head: SignedHead::Attestation(body.sign(&key())),

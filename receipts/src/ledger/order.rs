@@ -2,7 +2,7 @@
 
 use super::{Head, Refusal, Work};
 use crate::{
-    command::{self, COMMAND_KIND, Command, SignedCommand},
+    command::{self, COMMAND_KIND, Command, CommandError, SignedCommand},
     system::{self, Due, Halt, outbox},
 };
 use reprise_abi::{EFFECT_KIND, Input, TIMER_KIND};
@@ -18,8 +18,8 @@ pub enum OrderError {
         /// The one given.
         found: u64,
     },
-    /// Ordered under another epoch than the one in force.
-    #[error("epoch {found}, expected {expected}")]
+    /// Ordered under another epoch than the one in force, and not the command that begins it.
+    #[error("epoch {found}, expected {expected}, and it is not the operators' command that begins it")]
     Epoch {
         /// The one in force.
         expected: u64,
@@ -60,7 +60,7 @@ impl Head {
     /// # Errors
     /// [`OrderError`]: the input cannot be the next one.
     pub fn prepare(&self, input: &Input) -> Result<Work, OrderError> {
-        self.check_place(input)?;
+        let grant = self.check_place(input)?;
         let halt = system::halt(&self.state);
         let is_command = input.event.kind == COMMAND_KIND;
         if let (Some(halt), false) = (halt, is_command) {
@@ -76,7 +76,7 @@ impl Head {
             EFFECT_KIND => Ok(self.prepare_result(input)),
             _ => {
                 self.check_repeat(input)?;
-                Ok(self.prepare_submitted(input))
+                Ok(grant.map_or_else(|| self.prepare_submitted(input), |grant| Work::Epoch(Box::new(grant))))
             }
         }
     }
@@ -109,6 +109,7 @@ impl Head {
         match SignedCommand::authorised(input, self.ledger, &self.genesis, &self.state) {
             Ok(Command::Resume { .. }) => Work::Resume,
             Ok(Command::Upgrade { to, .. }) => Work::Migrate { to },
+            Ok(Command::Epoch { .. }) => Work::Refuse(Refusal::Command(CommandError::OtherEpoch)),
             Err(error) => Work::Refuse(Refusal::Command(error)),
         }
     }
@@ -131,17 +132,28 @@ impl Head {
         first_ms.filter(|first_ms| *first_ms <= at_ms).and_then(|_| Due::first_by(&self.state, at_ms))
     }
 
-    fn check_place(&self, input: &Input) -> Result<(), OrderError> {
+    /// Whether the input continues the ledger; the command that moves it to another epoch, if it is one.
+    fn check_place(&self, input: &Input) -> Result<Option<SignedCommand>, OrderError> {
         if input.seq != self.next_seq {
             return Err(OrderError::Sequence { expected: self.next_seq, found: input.seq });
         }
-        if input.epoch != self.genesis.epoch {
-            return Err(OrderError::Epoch { expected: self.genesis.epoch, found: input.epoch });
-        }
+        let expected = self.epoch();
+        let grant = (input.epoch != expected).then(|| self.succession(input));
+        let grant = grant.map(|grant| grant.ok_or(OrderError::Epoch { expected, found: input.epoch }));
+        let grant = grant.transpose()?;
         if input.logical_time_ms < self.logical_time_ms {
             return Err(OrderError::Time { last: self.logical_time_ms, found: input.logical_time_ms });
         }
-        Ok(())
+        Ok(grant)
+    }
+
+    /// The operators' command that this input carries, if it begins the epoch of its input. A new owner orders it, under
+    /// its own epoch: an owner that was replaced cannot.
+    fn succession(&self, input: &Input) -> Option<SignedCommand> {
+        let signed = SignedCommand::of_event(&input.event, &self.genesis).ok()?;
+        let Command::Epoch { to, .. } = signed.command else { return None };
+        let rises = to == input.epoch && to > self.epoch();
+        (rises && signed.may_begin_epoch(self.ledger, &self.genesis).is_ok()).then_some(signed)
     }
 
     fn check_repeat(&self, input: &Input) -> Result<(), OrderError> {

@@ -120,4 +120,5 @@ fn receipts_form_a_chain_and_order_is_held() {
     assert_eq!(refused(|i| i.event.id = "1".to_owned()), OrderError::Duplicate { first: 1 });
 }
 
+mod epochs;
 mod owed;

@@ -5,12 +5,12 @@
 //! [`Head::seal`](crate::Head::seal), when it is known what the policy has done.
 
 use super::{
-    FAULTS_KEY, HALT_KEY, IDEMPOTENCY_PREFIX, PACKAGE_KEY, PRUNED_NEIGHBOURS, idempotency_state_key,
+    FAULTS_KEY, HALT_KEY, IDEMPOTENCY_PREFIX, PACKAGE_KEY, PRUNED_NEIGHBOURS, epochs, idempotency_state_key,
     outbox::{self, OutboxEntry},
     timers,
 };
 use crate::{
-    ledger::{Executed, Work},
+    ledger::{Executed, Head, Work},
     trie::StateTrie,
     witness::Read,
 };
@@ -21,12 +21,14 @@ use reprise_abi::{
 
 /// Reads that decide whether `event` may be the next one, and what has to be executed for it.
 #[must_use]
-pub fn before_step(state: &StateTrie, event: &Event) -> Vec<Read> {
+pub fn before_step(head: &Head, event: &Event) -> Vec<Read> {
+    let state = head.state();
     let mut reads: Vec<Read> = [FAULTS_KEY, HALT_KEY, PACKAGE_KEY].map(|key| get(key.to_vec())).into();
     let is_timer = |key: &[u8], _: &[u8]| {
         let id = key.get(timers::QUEUE_PREFIX.len() + 8..);
         id.is_some_and(|id| std::str::from_utf8(id).is_ok())
     };
+    reads.extend(head.genesis_record().has_succession().then(|| all(state, epochs::PREFIX)));
     reads.push(first_that(state, timers::QUEUE_PREFIX, is_timer));
     let is_effect = |_: &[u8], value: &[u8]| decode_canonical::<OutboxEntry>(value).is_ok();
     reads.push(first_that(state, outbox::QUEUE_PREFIX, is_effect));
@@ -49,6 +51,7 @@ pub fn of_step(state: &StateTrie, input: &Input, work: &Work, executed: &Execute
     match work {
         Work::Timer { id, due_ms } => read_timer(*due_ms, id, &mut reads),
         Work::Result(result) => read_result(state, result, input.logical_time_ms, &mut reads),
+        Work::Epoch(_) => reads.push(get(epochs::key(input.epoch))),
         Work::Step | Work::Migrate { .. } | Work::Resume | Work::Refuse(_) => {}
     }
     for change in &executed.timers {
@@ -95,6 +98,11 @@ fn read_result(state: &StateTrie, result: &EffectResult, now_ms: u64, reads: &mu
         reads.push(get(outbox::entry_key(undone_by_ms, entry.seq, entry.index)));
     }
     reads.push(neighbours(outbox::MARK_PREFIX, mark));
+}
+
+/// The scan that ends when there is no further entry.
+fn all(state: &StateTrie, prefix: &[u8]) -> Read {
+    first_that(state, prefix, |_, _| false)
 }
 
 /// The scan that ends with the first entry that is one of its kind.

@@ -249,7 +249,7 @@ fn a_range_of_steps_runs_on_its_witness() {
     let mut sealed = Vec::new();
     for seq in 0..steps {
         let input = input(&head);
-        let own = reads::before_step(head.state(), &input.event);
+        let own = reads::before_step(&head, &input.event);
         let (executed, reads) = execute(head.state(), seq, members);
         own.iter().chain(&reads).for_each(|read| touched.note(head.state(), read));
         let work = head.prepare(&input).unwrap();
@@ -262,7 +262,7 @@ fn a_range_of_steps_runs_on_its_witness() {
     let witness: Witness = decode_canonical(&bytes).unwrap();
     let mut head = Head::at(genesis(), None, witness.open(root).unwrap());
     for (seq, (input, expected)) in (0..).zip(sealed) {
-        assert_eq!(covers(head.state(), &reads::before_step(head.state(), &input.event)), Ok(()));
+        assert_eq!(covers(head.state(), &reads::before_step(&head, &input.event)), Ok(()));
         let work = head.prepare(&input).unwrap();
         let (executed, reads) = execute(head.state(), seq, members);
         assert_eq!(covers(head.state(), &reads), Ok(()));

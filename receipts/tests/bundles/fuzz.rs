@@ -8,7 +8,7 @@ use crate::{
     sample::{key, sealed},
 };
 use reprise_receipts::{
-    bundle::{BundleError, BundleReader, BundleWriter, Piece, Section, Trust},
+    bundle::{BUNDLE_MAGIC, BUNDLE_VERSION, BundleError, BundleReader, BundleWriter, Piece, Section, Trust},
     digest::BundleDigest,
 };
 use std::{
@@ -83,7 +83,9 @@ fn check(file: &[u8], slice: usize, corpus: &[Vec<u8>]) -> Result<BundleDigest, 
     let whole = read(file, file.len().max(1), Trust::Attester(key()));
     assert_eq!(read(file, slice, Trust::Attester(key())), whole, "slices of {slice} bytes make a difference");
     if whole.is_ok() {
-        assert_eq!(rewritten(file), file, "a bundle has another encoding");
+        // A writer writes the newest version, and a header without grants is one of an older version, too.
+        let is_newest = file[BUNDLE_MAGIC.len()..].starts_with(&BUNDLE_VERSION.to_le_bytes());
+        assert!(!is_newest || rewritten(file) == file, "a bundle has another encoding");
         let signed = history(file);
         assert!(corpus.iter().any(|known| history(known) == signed), "what nobody signed was accepted");
     }

@@ -1,11 +1,12 @@
 //! Bundles: what holds, what does not and why, and that nothing else is ever said of any bytes.
 
+mod epochs;
 mod fuzz;
 mod malformed;
 mod sample;
 
 use reprise_receipts::{
-    bundle::{BundleCheck, BundleError, BundleReader, BundleWriter, Checked, Piece, Trust},
+    bundle::{BUNDLE_MAGIC, BundleCheck, BundleError, BundleReader, BundleWriter, Checked, Piece, Trust},
     digest::BundleDigest,
     trust_policy::{PolicyRefusal, TrustPolicy},
 };
@@ -80,6 +81,18 @@ fn samples_are_the_committed_ones() {
             fs::write(&path, &file).unwrap();
         }
         assert!(fs::read(&path).unwrap_or_default() == file, "{}: the format has changed", path.display());
+    }
+}
+
+/// Of a ledger of protocol epoch 2, as an earlier version wrote them.
+#[test]
+fn bundles_of_version_1_are_read() {
+    for (name, _) in drafts() {
+        let path = fixture(name);
+        let path = path.parent().unwrap().join("version-1").join(path.file_name().unwrap());
+        let file = fs::read(&path).unwrap();
+        assert_eq!(&file[BUNDLE_MAGIC.len()..][..2], [1, 0], "{}", path.display());
+        assert!(read(&file, 1_000, Trust::Attester(key())).is_ok(), "{}", path.display());
     }
 }
 

@@ -109,6 +109,7 @@ impl Ledger {
             seq,
             leaf: self.steps[seq as usize].leaf,
             log_root: self.roots[seq as usize + 1],
+            epoch: Some(1),
         };
         body.sign(&attester())
     }
@@ -123,7 +124,7 @@ impl Ledger {
             let head = &self.heads[seq as usize];
             let input: Input = reprise_abi::decode_canonical(&self.steps[seq as usize].input_bytes).unwrap();
             let (work, executed) = (head.prepare(&input).unwrap(), execute(head, &input));
-            let own = before_step(head.state(), &input.event);
+            let own = before_step(head, &input.event);
             for read in own.iter().chain(&of_step(head.state(), &input, &work, &executed)) {
                 touched.note(head.state(), read);
             }

@@ -2,7 +2,7 @@
 
 use crate::seeded::{Random, Seeded};
 use reprise_receipts::{
-    Attestation, Genesis, LeafHash, Package,
+    Attestation, Genesis, LeafHash, Package, Receipt,
     bundle::{BundleHeader, BundleKind, LogEdge, Section},
     evidence::{Equivocation, Evidence, ExecutionFault, Fork, ForkedLeaf, SignedHead},
     log::{InclusionProof, LogTail},
@@ -45,7 +45,12 @@ impl Seeded for SignedHead {
 impl Seeded for ForkedLeaf {
     fn seeded(random: &mut Random) -> Self {
         let leaf = |random: &mut Random| (LeafHash::from_bytes(random.digest()), InclusionProof::seeded(random));
-        Self { seq: random.number(), first: leaf(random), second: leaf(random) }
+        Self {
+            seq: random.number(),
+            first: leaf(random),
+            second: leaf(random),
+            receipts: random.option(|r| Box::new((Receipt::seeded(r), Receipt::seeded(r)))),
+        }
     }
 }
 

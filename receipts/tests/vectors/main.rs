@@ -60,6 +60,8 @@ kinds! {
     package: reprise_receipts::package::Package,
     command: reprise_receipts::command::Command,
     signed_command: reprise_receipts::command::SignedCommand,
+    attestation_in_epoch: crate::receipts::AttestationInEpoch,
+    epoch_record: reprise_receipts::system::epochs::EpochRecord,
     halt: reprise_receipts::system::Halt,
     effect_result: reprise_abi::EffectResult,
     outbox_entry: reprise_receipts::system::outbox::OutboxEntry,

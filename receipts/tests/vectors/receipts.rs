@@ -1,7 +1,7 @@
 //! Values of the types around receipts.
 
 use crate::seeded::{Random, Seeded};
-use reprise_abi::{Description, Diff, Outcome, OutcomeClass};
+use reprise_abi::{Canonical, CodecError, Description, Diff, Outcome, OutcomeClass};
 use reprise_receipts::{
     Attestation, AttestationBody, DiffDigest, EngineProfileDigest, ExecutionRoot, Genesis, InputDigest, LeafHash,
     LedgerId, LogRoot, OutputDigest, PackageDigest, PublicKey, Receipt, SigningKey, StateRoot, StateTrie, StepOutput,
@@ -11,9 +11,10 @@ use reprise_receipts::{
     log::{ConsistencyProof, InclusionProof, LogTail, TileSource, prove_consistency, prove_inclusion},
     package::{Manifest, PACKAGE_FORMAT, Package},
     receipt::RECEIPT_FORMAT,
-    system::Halt,
+    system::{Halt, epochs::EpochRecord},
     trie::{AbsenceProof, PrefixProof, PresenceProof},
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 impl Seeded for Receipt {
@@ -98,6 +99,7 @@ impl Seeded for AttestationBody {
             seq: random.number(),
             leaf: LeafHash::from_bytes(random.digest()),
             log_root: LogRoot::from_bytes(random.digest()),
+            epoch: None,
         }
     }
 }
@@ -105,6 +107,43 @@ impl Seeded for AttestationBody {
 impl Seeded for Attestation {
     fn seeded(random: &mut Random) -> Self {
         AttestationBody::seeded(random).sign(&SigningKey::seeded(random))
+    }
+}
+
+/// Of a ledger that can change its epoch.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AttestationInEpoch(Attestation);
+
+impl Canonical for AttestationInEpoch {
+    const KIND: &'static str = "attestation in an epoch";
+    const BYTES_MAX: usize = Attestation::BYTES_MAX;
+
+    fn validate(&self) -> Result<(), CodecError> {
+        self.0.validate()
+    }
+}
+
+impl Seeded for AttestationInEpoch {
+    fn seeded(random: &mut Random) -> Self {
+        let (seq, epoch) = (random.below(1 << 48), Some(random.number()));
+        let body = AttestationBody { seq, epoch, ..AttestationBody::seeded(random) };
+        Self(body.sign(&SigningKey::seeded(random)))
+    }
+}
+
+impl Seeded for EpochRecord {
+    fn seeded(random: &mut Random) -> Self {
+        let command = Command::Epoch {
+            to: random.number(),
+            owner: PublicKey::seeded(random),
+            attester: PublicKey::seeded(random),
+            roster: random.number(),
+        };
+        let ledger = LedgerId::from_bytes(random.digest());
+        let sign = |random: &mut Random| command.clone().sign(ledger, &SigningKey::seeded(random)).signatures[0];
+        let signatures = random.ascending(3, sign, |(signer, _)| *signer);
+        Self { first_seq: random.number(), grant: SignedCommand { command, signatures } }
     }
 }
 

@@ -14,6 +14,8 @@ const QUESTIONS_MAX: usize = 3_000;
 /// Nodes with the ledger `incident`; the first one owns it.
 pub struct Cluster {
     nodes: Vec<(Bench, Option<Child>)>,
+    /// Node key and receipt-signing key of each.
+    keys: Vec<[String; 2]>,
 }
 
 impl Cluster {
@@ -21,7 +23,7 @@ impl Cluster {
     pub fn alone() -> Self {
         let bench = Bench::with_ledger();
         std::fs::write(bench.node().join("node.toml"), "name = \"a\"\n").unwrap();
-        Self { nodes: vec![(bench, None)] }
+        Self { keys: vec![keys_of(&bench)], nodes: vec![(bench, None)] }
     }
 
     /// Three nodes at durability `majority`. All have the receipts of these events.
@@ -42,7 +44,10 @@ impl Cluster {
             node.run(&["bundle", "import", &bundle, "--key", &attester]).says(0, &[]);
         }
         configure(&nodes);
-        Self { nodes: nodes.into_iter().map(|bench| (bench, None)).collect() }
+        Self {
+            keys: nodes.iter().map(keys_of).collect(),
+            nodes: nodes.into_iter().map(|bench| (bench, None)).collect(),
+        }
     }
 
     pub fn bench(&self, node: usize) -> &Bench {
@@ -93,6 +98,24 @@ impl Cluster {
         }
     }
 
+    /// The key that attests what this node orders.
+    pub fn attester(&self, node: usize) -> &str {
+        &self.keys[node][1]
+    }
+
+    /// Grants the ledger to a node, signed with the operator key of the first one, and hands it to that node.
+    pub fn grant(&self, to: usize, epoch: u64) -> String {
+        let path = self.bench(to).node().join(format!("grant-{epoch}"));
+        let path = path.to_str().unwrap().to_owned();
+        let ledger = self.bench(to).json(&["status"])["ledgers"][0]["id"].as_str().unwrap().to_owned();
+        let [owner, attester] = &self.keys[to];
+        let epoch = epoch.to_string();
+        let signed = ["--to-owner", owner, "--attester", attester, "--epoch", &epoch, "--out", &path];
+        self.bench(0).run(&[&["ledger", "grant", &ledger], signed.as_slice()].concat()).says(0, &["signatures"]);
+        self.bench(to).run(&["federation", "take", "incident", "--grant", &path]).says(0, &["epoch"]);
+        path
+    }
+
     /// Asks a node how it is until it is so.
     pub fn until(&self, node: usize, holds: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
         let mut last = serde_json::Value::Null;
@@ -108,9 +131,15 @@ impl Cluster {
 
     /// Waits until all running nodes have the log of the first one; its number of receipts.
     pub fn agreed_size(&self) -> u64 {
-        let owner = self.until(0, |status| status["ledgers"][0]["can go on"] == true);
+        self.agreed_with(0)
+    }
+
+    /// Waits until all other nodes have the log of this one; its number of receipts.
+    pub fn agreed_with(&self, owner: usize) -> u64 {
+        let others = (0..self.nodes.len()).filter(|node| *node != owner);
+        let owner = self.until(owner, |status| status["ledgers"][0]["can go on"] == true);
         let ledger = |status: &serde_json::Value, what: &str| status["ledgers"][0][what].clone();
-        for node in 1..self.nodes.len() {
+        for node in others {
             self.until(node, |status| {
                 ["receipts", "attested up to", "log root", "state root"]
                     .iter()
@@ -130,17 +159,20 @@ impl Drop for Cluster {
     }
 }
 
+fn keys_of(bench: &Bench) -> [String; 2] {
+    let text = |args: &[&str], what: &str| bench.json(args)[what].as_str().unwrap().to_owned();
+    [text(&["peer", "key"], "node key"), text(&["key", "show"], "attester")]
+}
+
 fn configure(nodes: &[Bench]) {
     // Ports that were free a moment ago.
     let sockets: Vec<UdpSocket> = nodes.iter().map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-    let text = |bench: &Bench, args: &[&str], what: &str| bench.json(args)[what].as_str().unwrap().to_owned();
     let known: Vec<_> = NAMES
         .iter()
         .zip(nodes)
         .zip(&sockets)
         .map(|((name, bench), socket)| {
-            let (key, receipts) =
-                (text(bench, &["peer", "key"], "node key"), text(bench, &["key", "show"], "attester"));
+            let [key, receipts] = keys_of(bench);
             (*name, socket.local_addr().unwrap(), key, receipts)
         })
         .collect();

@@ -4,6 +4,7 @@
 mod bench;
 mod cluster;
 mod reconcile;
+mod succession;
 
 use bench::{events, fixture};
 use cluster::Cluster;

@@ -2,25 +2,13 @@
 
 #![allow(dead_code, reason = "every test program uses its part")]
 
+pub use reprise_tests::program;
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::OnceLock,
 };
 use tempfile::TempDir;
-
-/// The program, built once. It is where this test's own build is.
-pub fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let build = ["build", "--workspace", "--bin", "reprise", "--locked", "--offline"];
-        let built = Command::new(env!("CARGO")).args(build).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        let deps = env::current_exe().unwrap().parent().unwrap().to_owned();
-        deps.parent().unwrap().with_file_name("debug").join("reprise")
-    })
-}
 
 /// A file of the fixtures.
 pub fn fixture(name: &str) -> PathBuf {

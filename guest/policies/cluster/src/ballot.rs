@@ -8,10 +8,9 @@ use crate::{
     events::{Propose, Vote},
     node::find,
     state::{NODES, NodeState},
-    stored::stored,
     turn::{BROADCAST, Turn, text, verb},
 };
-use reprise_guest::{abi::Rejection, json::Json};
+use reprise_guest::{abi::Rejection, compact::stored, json::Json};
 
 /// The open ballot.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,7 @@
 //! The census: how many of everything, so that no step counts nodes; and what a quorum of them is.
 
-use crate::{
-    state::NodeState,
-    stored::{Stored, stored},
-};
+use crate::state::NodeState;
+use reprise_guest::compact::stored;
 
 /// How many of everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,22 +12,6 @@ pub struct Census {
     pub capsules: u32,
 }
 stored!(Census { by_state, capsules });
-
-impl Stored for [u32; 5] {
-    fn store(&self, out: &mut Vec<u8>) {
-        for count in self {
-            count.store(out);
-        }
-    }
-
-    fn load(from: &mut &[u8]) -> Option<Self> {
-        let mut counts = [0; 5];
-        for count in &mut counts {
-            *count = Stored::load(from)?;
-        }
-        Some(counts)
-    }
-}
 
 impl Census {
     /// Nodes in a state.

@@ -6,12 +6,12 @@ use crate::{
     events::Report,
     node::find,
     state::{Cluster, NodeId, Phase, REPORTS, Reported},
-    stored::{stored, stored_enum},
     turn::{To, Turn, text},
 };
 use reprise_guest::{
     LogLevel,
     abi::Rejection,
+    compact::{stored, stored_enum},
     json::Json,
     text::{decimal, join},
 };

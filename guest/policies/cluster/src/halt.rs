@@ -10,11 +10,11 @@ use crate::{
     params::{HALT_ACK_MS, HALT_PRIORITY},
     restore,
     state::{HALT, NODES, Phase},
-    stored::stored,
     turn::{BROADCAST, SNAPSHOTS, To, Turn, text, verb},
 };
 use reprise_guest::{
     abi::Rejection,
+    compact::stored,
     json::Json,
     text::{decimal, join},
 };

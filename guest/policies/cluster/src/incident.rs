@@ -9,12 +9,12 @@ use crate::{
     order::Order,
     params::STEP_NODES_MAX,
     state::{INCIDENT, NODES, NodeId, Phase},
-    stored::{stored, stored_enum},
     turn::{BROADCAST, SNAPSHOTS, To, Turn, text, verb},
     verify,
 };
 use reprise_guest::{
     abi::Rejection,
+    compact::{stored, stored_enum},
     json::Json,
     text::{decimal, join},
 };

@@ -6,11 +6,10 @@ use crate::{
     order::Order,
     params::RETRIES,
     state::{NodeId, Phase},
-    stored::stored,
     turn::{BROADCAST, NODE_AGENT, To, Turn, verb},
     verify,
 };
-use reprise_guest::{LogLevel, abi::Rejection, json::Json, text::decimal};
+use reprise_guest::{LogLevel, abi::Rejection, compact::stored, json::Json, text::decimal};
 
 /// Who leads, or is asked to.
 #[derive(Clone, Debug, PartialEq, Eq)]

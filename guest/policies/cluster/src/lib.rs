@@ -33,7 +33,6 @@ pub mod order;
 pub mod params;
 pub mod restore;
 pub mod state;
-pub mod stored;
 pub mod turn;
 pub mod verdict;
 pub mod verify;

@@ -11,10 +11,9 @@ use crate::{
     order::Order,
     params::{BATCH_MAX, NODE_RECOVERY_TARGET_MS, ORDERS_MAX, RETRIES, STEP_NODES_MAX},
     state::{CapsuleId, EVICTED, HEALTHY, HELD, LOADS, MOVES, NODES, NodeId, NodeState, ROUTES},
-    stored::stored,
     turn::{BROADCAST, NODE_AGENT, To, Turn, verb},
 };
-use reprise_guest::{Host, LogLevel, abi::Rejection, json::Json, rejection::Code, text::decimal};
+use reprise_guest::{Host, LogLevel, abi::Rejection, compact::stored, json::Json, rejection::Code, text::decimal};
 
 /// How far the capsules of one node are.
 #[derive(Clone, Debug, PartialEq, Eq)]

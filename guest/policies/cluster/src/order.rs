@@ -1,10 +1,7 @@
 //! Orders: what was ordered, has not ended, and matters when it does.
 
-use crate::{
-    moves::Transfer,
-    state::NodeId,
-    stored::{Stored, read_number, write_number},
-};
+use crate::{moves::Transfer, state::NodeId};
+use reprise_guest::compact::{Reader, Stored, write_number};
 
 /// What was ordered and is waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,16 +44,15 @@ impl Stored for Order {
         }
     }
 
-    fn load(from: &mut &[u8]) -> Option<Self> {
-        Some(match read_number(from)? {
-            0 => Self::Revive(Stored::load(from)?),
-            1 => Self::Lead(Stored::load(from)?),
-            2 => Self::Transfer(Stored::load(from)?),
-            3 => Self::Evict(Stored::load(from)?, Stored::load(from)?),
-            4 => Self::Capture(Stored::load(from)?),
-            5 => Self::Check(Stored::load(from)?),
-            6 => Self::Restore(Stored::load(from)?, Stored::load(from)?),
-            _ => return None,
-        })
+    fn load(from: &mut Reader<'_>) -> Self {
+        match from.below(7) {
+            0 => Self::Revive(Stored::load(from)),
+            1 => Self::Lead(Stored::load(from)),
+            2 => Self::Transfer(Stored::load(from)),
+            3 => Self::Evict(Stored::load(from), Stored::load(from)),
+            4 => Self::Capture(Stored::load(from)),
+            5 => Self::Check(Stored::load(from)),
+            _ => Self::Restore(Stored::load(from), Stored::load(from)),
+        }
     }
 }

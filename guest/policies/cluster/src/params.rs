@@ -1,6 +1,6 @@
 //! The document's numbers, the bounds of this policy, and what an operator may set.
 
-use crate::stored::stored;
+use reprise_guest::compact::stored;
 use serde::Deserialize;
 
 /// Failed retries until a node is failing (2.1, 2.2). Also attempts at one transfer and at one election.

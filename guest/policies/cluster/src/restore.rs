@@ -10,11 +10,14 @@ use crate::{
     order::Order,
     params::{LIST_MAX, ORDERS_MAX},
     state::{INCIDENT, NODES, Node, NodeId, Phase, RESTORATION, SNAPSHOTS},
-    stored::{stored, stored_enum},
     turn::{self, NODE_AGENT, To, Turn, text, verb},
     verify,
 };
-use reprise_guest::{abi::Rejection, json::Json};
+use reprise_guest::{
+    abi::Rejection,
+    compact::{stored, stored_enum},
+    json::Json,
+};
 
 /// A snapshot that can be restored.
 #[derive(Clone, Debug, PartialEq, Eq)]

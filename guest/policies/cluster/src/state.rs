@@ -14,9 +14,11 @@ use crate::{
     order::Order,
     params::Timeouts,
     restore::{Restoration, Snapshots},
-    stored::{Cell, Map, Stored, stored, stored_enum, write_number},
 };
-use reprise_guest::typed::StateKey;
+use reprise_guest::{
+    compact::{Cell, Map, Reader, Stored, stored, stored_enum, write_number},
+    typed::StateKey,
+};
 use serde::Deserialize;
 
 /// The cluster as a whole.
@@ -71,8 +73,8 @@ macro_rules! id {
                 write_number(u64::from(self.0), out);
             }
 
-            fn load(from: &mut &[u8]) -> Option<Self> {
-                u32::load(from).map(Self)
+            fn load(from: &mut Reader<'_>) -> Self {
+                Self(u32::load(from))
             }
         }
 

@@ -8,10 +8,9 @@ use crate::{
     fields::{Fields, bounded},
     params::{DAY_MS, RATE_MAX, SWING_WINDOW_MS, SWINGS, within},
     state::{RATES, REGIONS, Run},
-    stored::stored,
     turn::Turn,
 };
-use reprise_guest::json::Json;
+use reprise_guest::{compact::stored, json::Json};
 
 /// The rates of a day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

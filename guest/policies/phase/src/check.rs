@@ -4,13 +4,15 @@
 //! costs the same in a cluster of any size.
 
 use crate::{
-    error::Refusal,
     ids::{Phase, phases},
     machine::State,
     params::NODES_MAX,
     state::{Change, LOCKS, RECORDS, RUNS, Run, WHOLE, Whole, majority},
 };
-use reprise_guest::{Host, abi::Violation};
+use reprise_guest::{
+    Host,
+    abi::{Rejection, Violation},
+};
 
 /// An invariant that does not hold.
 pub type Broken = &'static str;
@@ -124,7 +126,7 @@ fn violated(invariant: &str, detail: &str) -> Violation {
     Violation { invariant: invariant.into(), detail: detail.into() }
 }
 
-fn unreadable(_: Refusal) -> Broken {
+fn unreadable(_: Rejection) -> Broken {
     "state-is-readable"
 }
 

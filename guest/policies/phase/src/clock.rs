@@ -6,10 +6,12 @@ use crate::{
     fields::{Field, Fields},
     ids::NodeId,
     params::{CLOCK_MAX, NODE_IDS},
-    stored::{Reader, Stored, write_number},
 };
 use core::cmp::Ordering;
-use reprise_guest::typed::json::Value;
+use reprise_guest::{
+    compact::{Reader, Stored, write_number},
+    typed::json::Value,
+};
 
 /// A clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,10 +11,9 @@ use crate::{
     machine::State,
     nodes,
     state::{CONTROLS, RUNS},
-    stored::stored,
     turn::{EVENT, Turn, verb},
 };
-use reprise_guest::{json::Json, text::hex};
+use reprise_guest::{compact::stored, json::Json, text::hex};
 
 /// A control record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

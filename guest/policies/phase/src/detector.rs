@@ -14,10 +14,8 @@
 //! **Error.** Everything is whole numbers. With samples of up to a day the timeout is at most 0.2 ms below and
 //! 4 ms above the exact one; Φ is within 0.01 of the exact one for means of a second and more, up to Φ = 32, where it stays.
 
-use crate::{
-    params::{BLEND_SAMPLES, FSYNC_PRIOR_US, WINDOW_SAMPLES},
-    stored::stored,
-};
+use crate::params::{BLEND_SAMPLES, FSYNC_PRIOR_US, WINDOW_SAMPLES};
+use reprise_guest::compact::stored;
 
 /// The last 100 samples, in milliseconds for phases, in microseconds for fsyncs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use crate::{
     error::{No, Refusal},
     fields::{Field, Fields},
     params::NODE_IDS,
-    stored::{Reader, Stored, stored_enum, write_bytes, write_number},
 };
 use reprise_guest::{
+    compact::{Reader, Stored, stored_enum, write_bytes, write_number},
     text::{decimal, join},
     typed::{StateKey, json::Value},
 };

@@ -38,7 +38,6 @@ pub mod recover;
 pub mod ring;
 pub mod sel;
 pub mod state;
-pub mod stored;
 pub mod turn;
 pub mod views;
 

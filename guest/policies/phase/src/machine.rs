@@ -4,10 +4,9 @@ use crate::{
     ids::RunId,
     params::Wait,
     state::{Change, Run},
-    stored::stored_enum,
     turn::Turn,
 };
-use reprise_guest::LogLevel;
+use reprise_guest::{LogLevel, compact::stored_enum};
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -12,11 +12,10 @@ use crate::{
     leader,
     machine::State,
     state::{NODES, RUNS, TOMBSTONES},
-    stored::stored,
     turn::Turn,
 };
 use core::cmp::Ordering;
-use reprise_guest::json::Json;
+use reprise_guest::{compact::stored, json::Json};
 
 /// Logs that were reported for one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

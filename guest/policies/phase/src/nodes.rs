@@ -11,10 +11,9 @@ use crate::{
     params::{HEARD_MAX, NODES_MAX, Wait},
     ring,
     state::{Cause, Health, LAGGING, NODES, Node, RUNS, TOMBSTONES, WHOLE, majority, sync_majority},
-    stored::encoded,
     turn::{EVENT, RAFT, Turn, verb},
 };
-use reprise_guest::{Host, json::Json};
+use reprise_guest::{Host, compact::encoded, json::Json};
 
 impl Node {
     /// A member, heard of just now.

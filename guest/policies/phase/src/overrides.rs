@@ -14,10 +14,13 @@ use crate::{
     params::{SHORT_LIST_MAX, SIGNATURES_MAX, Wait},
     recover,
     state::{Cause, Entry, Health, PROPOSALS, RECORDS, ROSTER, RUNS, Run},
-    stored::{stored, stored_enum},
     turn::{EVENT, Turn, insert, verb_run},
 };
-use reprise_guest::{json::Json, typed::json::Value};
+use reprise_guest::{
+    compact::{stored, stored_enum},
+    json::Json,
+    typed::json::Value,
+};
 
 /// What a supervisor orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

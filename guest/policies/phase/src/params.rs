@@ -5,9 +5,8 @@ use crate::{
     fields::{Fields, bounded},
     ids::{PHASES, Phase},
     state::REGIONS,
-    stored::stored,
 };
-use reprise_guest::Host;
+use reprise_guest::{Host, compact::stored};
 
 /// Samples until which the prior is blended in (R3 1).
 pub const BLEND_SAMPLES: u32 = 10;

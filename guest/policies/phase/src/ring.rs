@@ -10,10 +10,12 @@ use crate::{
     ids::{NodeId, RunId},
     params::{STREAMS, STREAMS_PER_WINDOW, Wait},
     state::{MEMBERS, Peers, RINGS, STREAMS as ON},
-    stored::{Reader, Stored, write_bytes},
     turn::{EVENT, Turn, verb},
 };
-use reprise_guest::Host;
+use reprise_guest::{
+    Host,
+    compact::{Reader, Stored, write_bytes},
+};
 
 /// Members in the order of their hashes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -13,10 +13,10 @@ use crate::{
     leader,
     params::{EFFECTS_MAX, MONEY_MAX, Wait, within},
     state::{EFFECTS, KEYS, Order, RUNS, Run},
-    stored::stored,
     turn::{SEL, Turn, verb_run},
 };
 use reprise_guest::{
+    compact::stored,
     json::Json,
     text::{decimal, join},
 };

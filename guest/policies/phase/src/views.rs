@@ -252,7 +252,7 @@ fn nodes(look: &mut Look<'_>) -> Result<(), Refusal> {
         .flag("partitioned", census.partitioned())
         .list("nodes");
     let after: Option<u32> = about.maybe("after")?;
-    for id in NODES.nodes(*host, after.map(NodeId).as_ref(), PAGE_NODES) {
+    for id in NODES.keys(*host, after.map(NodeId).as_ref(), PAGE_NODES)? {
         json.item().number("node", id);
         describe(*host, json, id)?;
         json.close();

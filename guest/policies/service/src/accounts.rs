@@ -8,10 +8,9 @@ use crate::{
     events::{Balance, Settle},
     params::{MONEY_MAX, PPM},
     state::{ACCOUNTS, Figure, TRADES, TRANSACTIONS},
-    stored::stored,
     turn::{Turn, number, text},
 };
-use reprise_guest::{abi::Rejection, json::Json};
+use reprise_guest::{abi::Rejection, compact::stored, json::Json};
 
 /// An account, in money units.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

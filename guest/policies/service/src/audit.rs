@@ -3,10 +3,9 @@
 use crate::{
     params::SLICE,
     state::{ACCOUNTS, FAULT, Figure},
-    stored::stored,
     turn::Turn,
 };
-use reprise_guest::{abi::Rejection, json::Json};
+use reprise_guest::{abi::Rejection, compact::stored, json::Json};
 
 /// An audit that is under way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,10 +11,13 @@ use crate::{
         BREAKER_FAILURES, BREAKER_OPEN_MS, BREAKER_SUCCESSES, BREAKER_WINDOW_MS, Operation, PERSISTENT_MS, STEP_MAX,
     },
     state::{DEPENDENCIES, Figure, Sent, WAITING},
-    stored::{stored, stored_enum},
     turn::Turn,
 };
-use reprise_guest::{abi::Rejection, json::Json};
+use reprise_guest::{
+    abi::Rejection,
+    compact::{stored, stored_enum},
+    json::Json,
+};
 
 /// How a breaker stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,11 +9,10 @@ use crate::{
     regions::Region,
     stage::Kind,
     state::DATABASE,
-    stored::stored,
     turn::Turn,
     verdict,
 };
-use reprise_guest::{abi::Rejection, json::Json};
+use reprise_guest::{abi::Rejection, compact::stored, json::Json};
 
 /// The nodes of the database, and the regions they are in.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,10 +12,13 @@ use crate::{
     recovery::Recovery,
     stage::Kind,
     state::{DRILL, Sent},
-    stored::{stored, stored_enum},
     turn::{Turn, text, word},
 };
-use reprise_guest::{abi::Rejection, json::Json};
+use reprise_guest::{
+    abi::Rejection,
+    compact::{stored, stored_enum},
+    json::Json,
+};
 
 /// Which fault is injected (12.1, 12.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,10 +7,9 @@ use crate::{
     params::SLICE,
     stage::Stage,
     state::{BOOK, MATCHES, OPEN, ORDERS, QUEUE, place_in_book},
-    stored::stored,
     turn::Turn,
 };
-use reprise_guest::{abi::Rejection, json::Json};
+use reprise_guest::{abi::Rejection, compact::stored, json::Json};
 
 /// The matching engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use crate::{
     alert::Severity,
     params::{LAG_RED_MS, LAG_YELLOW_MS},
     state::Exchange,
-    stored::stored_enum,
     turn::Turn,
 };
+use reprise_guest::compact::stored_enum;
 
 /// How the exchange is (11.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

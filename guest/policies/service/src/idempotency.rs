@@ -5,10 +5,12 @@ use crate::{
     orders::Status,
     params::{FORGET_MAX, KEY_TTL_MS},
     state::{EXPIRIES, Figure, KEYS, OPERATIONS},
-    stored::{decoded, stored},
     turn::Turn,
 };
-use reprise_guest::abi::Rejection;
+use reprise_guest::{
+    abi::Rejection,
+    compact::{decoded, stored},
+};
 
 /// The first answer to a key.
 #[derive(Clone, Debug, PartialEq, Eq)]

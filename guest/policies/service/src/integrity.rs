@@ -11,12 +11,12 @@ use crate::{
     params::{LEVERAGE_MAX, ORDER_MAX},
     stage::Kind,
     state::{Figure, POSITIONS},
-    stored::stored,
     turn::{Turn, number, text},
     verdict,
 };
 use reprise_guest::{
     abi::Rejection,
+    compact::stored,
     json::Json,
     text::{decimal, join},
 };

@@ -7,10 +7,9 @@ use crate::{
     orders::{self, Side},
     params::ORDER_MAX,
     state::{Figure, MATCHES, TRADES},
-    stored::stored,
     turn::{Turn, number},
 };
-use reprise_guest::{abi::Rejection, json::Json};
+use reprise_guest::{abi::Rejection, compact::stored, json::Json};
 
 /// A match of two orders.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use crate::{
     params::{Operation, RETRIES_MAX, WAITING_MAX},
     retry,
     state::{CACHED, DEPENDENCIES, Figure, OPERATIONS, Sent, WAITING},
-    stored::{stored, stored_enum},
     turn::{Turn, text, word},
 };
 use reprise_guest::{
     abi::{EffectStatus, Rejection},
+    compact::{stored, stored_enum},
     json::Json,
 };
 

@@ -7,10 +7,13 @@ use crate::{
     idempotency,
     params::ORDER_MAX,
     state::{BOOK, Figure, OPEN, ORDERS, QUEUE, place_in_book},
-    stored::{stored, stored_enum},
     turn::{Turn, number, text, word},
 };
-use reprise_guest::{abi::Rejection, json::Json};
+use reprise_guest::{
+    abi::Rejection,
+    compact::{stored, stored_enum},
+    json::Json,
+};
 
 /// Which side of a trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

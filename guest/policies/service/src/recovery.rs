@@ -14,12 +14,12 @@ use crate::{
     regions, retry, services,
     stage::{Kind, Stage},
     state::{ACTIVE, Figure, RECOVERIES, Sent},
-    stored::stored,
     turn::Turn,
 };
 use reprise_guest::{
     LogLevel,
     abi::{EffectStatus, Rejection},
+    compact::stored,
     json::Json,
 };
 

@@ -8,11 +8,10 @@ use crate::{
     params::FAILED_CHECKS,
     recovery::{self, Recovery},
     stage::Kind,
-    stored::stored,
     turn::{Turn, text},
     verdict,
 };
-use reprise_guest::{abi::Rejection, json::Json};
+use reprise_guest::{abi::Rejection, compact::stored, json::Json};
 
 /// A region.
 #[derive(Clone, Debug, PartialEq, Eq)]

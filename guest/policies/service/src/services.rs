@@ -7,11 +7,14 @@ use crate::{
     recovery,
     stage::Kind,
     state::{SERVICES, ZONES},
-    stored::{stored, stored_enum},
     turn::{Turn, text, word},
     verdict,
 };
-use reprise_guest::{abi::Rejection, json::Json};
+use reprise_guest::{
+    abi::Rejection,
+    compact::{stored, stored_enum},
+    json::Json,
+};
 
 /// What a service does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,7 @@
 //! Kinds of recovery, the stages of each, and which stage may follow which: the tables of sections 4, 3.3, 11.2 and 13.
 
-use crate::{params::Operation, stored::stored_enum};
+use crate::params::Operation;
+use reprise_guest::compact::stored_enum;
 
 /// What is being recovered. What is worse comes first: it explains what is less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

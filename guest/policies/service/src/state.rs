@@ -10,16 +10,15 @@ use crate::{
     health::Colour,
     idempotency::{Expiry, Kept},
     integrity::{Halt, Position},
-    maps::{Cell, Map},
     matches::{Match, Trade},
     operations::Op,
     orders::{Order, Side},
     recovery::Recovery,
     services::Service,
     stage::{Kind, Stage},
-    stored::{Source, Store, Stored, stored, write_number},
     verdict::Planned,
 };
+use reprise_guest::compact::{Cell, Map, Reader, Stored, stored, write_number};
 
 /// The exchange as a whole. Also says whether `init` has run.
 pub const EXCHANGE: Cell<Box<Exchange>> = Cell::new(b"exchange");
@@ -101,7 +100,7 @@ pub enum Sent {
     Drill,
 }
 
-impl Store for Sent {
+impl Stored for Sent {
     fn store(&self, out: &mut Vec<u8>) {
         match self {
             Self::Stage(number) => {
@@ -115,11 +114,9 @@ impl Store for Sent {
             Self::Drill => write_number(3, out),
         }
     }
-}
 
-impl Stored for Sent {
-    fn load(from: &mut Source<'_>) -> Self {
-        match from.variant(4) {
+    fn load(from: &mut Reader<'_>) -> Self {
+        match from.below(4) {
             0 => Self::Stage(Stored::load(from)),
             1 => Self::Call(Stored::load(from)),
             2 => Self::Probe(Stored::load(from)),

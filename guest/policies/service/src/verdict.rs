@@ -10,10 +10,12 @@ use crate::{
     recovery, regions,
     stage::Kind,
     state::{PLAN, SERVICES},
-    stored::{decoded, stored},
     turn::Turn,
 };
-use reprise_guest::abi::Rejection;
+use reprise_guest::{
+    abi::Rejection,
+    compact::{decoded, stored},
+};
 
 /// Something that is decided when this tick is over.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -32,7 +32,9 @@ impl Signatures {
     ) -> Result<Self, BundleFileError> {
         let stored = journal.checkpoints(entry.no)?.into_iter().map(|checkpoint| checkpoint.note);
         let mut note = stored.into_iter().find(|note| note.checkpoint().size >= to);
-        if let (None, true, Some(signer)) = (&note, is_attester(&entry.genesis.attester, signer), signer) {
+        if let (None, true, Some(signer)) =
+            (&note, is_attester(&reader.attesters(&entry.genesis)?.in_force().attester, signer), signer)
+        {
             let size = reader.size()?;
             let log_root = LogEdge::of(size, reader)?.root();
             note = Some(Checkpoint { ledger: entry.id, size, log_root }.sign(signer));

@@ -1,4 +1,4 @@
-//! Arguments of commands about a running node and its peers.
+//! Arguments of commands about a running node and its peers, and about who owns what.
 
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -29,6 +29,14 @@ pub(crate) enum NodeCommand {
 pub(crate) enum FederationCommand {
     /// Who agrees with whom, up to where, and why not
     Status,
+    /// Hand in the grant of a ledger: the node that it names takes over
+    Take {
+        /// Name, or the first digits of its id
+        ledger: String,
+        /// The file of `reprise ledger grant`, with enough signatures
+        #[arg(long, value_name = "FILE")]
+        grant: PathBuf,
+    },
     /// Lift the suspension of a ledger; what is still wrong suspends it again
     Resume {
         /// Name, or the first digits of its id
@@ -46,4 +54,25 @@ pub(crate) struct ReconcileOptions {
     /// Print what was decided, with the sequence numbers of the receipts on the node's own ledger
     #[arg(long)]
     pub(crate) history: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GrantOptions {
+    /// Name, or the first digits of its id; the whole id, with --epoch, needs no journal
+    pub(crate) ledger: String,
+    /// Node key of the new owner: `reprise peer key` there
+    #[arg(long, value_name = "NODEKEY")]
+    pub(crate) to_owner: String,
+    /// The key that attests the receipts of the new owner: the attester of `reprise key show` there
+    #[arg(long, value_name = "KEY")]
+    pub(crate) attester: String,
+    /// The epoch that it begins; one above the one in force when absent
+    #[arg(long, value_name = "N")]
+    pub(crate) epoch: Option<u64>,
+    /// Number of the list of members, as in the configuration
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) roster: u64,
+    /// The file; if it is there with the same grant, this signature is added to it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
 }

@@ -5,6 +5,8 @@ use crate::cli::error::CliError;
 use reprise_receipts::{SigningKey, StateTrie};
 use std::{fs::File, hint::black_box, io::Write, path::Path, time::Instant};
 
+/// Hashes of 64 KiB that are made at once.
+const HASHES: usize = 20_000;
 /// Keys of the large state.
 const KEYS: u32 = 1_000_000;
 
@@ -30,6 +32,22 @@ pub(super) fn sign_us() -> f64 {
         black_box(key.sign(black_box(&[0; 128])));
     }
     started.elapsed().as_secs_f64() * 1e6 / SINGLES as f64
+}
+
+/// Microseconds of hashing 64 KiB in memory, when that many threads share the work: what two of them gain is what this
+/// machine has to give.
+pub(super) fn hash_us(threads: usize) -> f64 {
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                for round in 0..HASHES / threads {
+                    black_box(blake3::hash(&[round as u8; 64 * 1024]));
+                }
+            });
+        }
+    });
+    started.elapsed().as_secs_f64() * 1e6 / HASHES as f64
 }
 
 /// Microseconds to change two keys of a large state and compute its root.

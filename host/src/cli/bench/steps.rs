@@ -108,6 +108,37 @@ fn input(seq: u64, proposal: &Proposal) -> Input {
 pub(super) fn durable_us(node: &Node, entry: &LedgerEntry, load: Load, window: usize) -> Result<f64, CliError> {
     let steps = load.range.end - load.range.start;
     let proposals = load.proposals()?;
+    let elapsed = through_pipeline(node, entry, window, |out, answers| feed(proposals, window, out, answers))?;
+    Ok(elapsed / (steps - 1) as f64)
+}
+
+/// How long each step was waited for, one at a time through the whole pipeline, without the first: microseconds,
+/// ascending.
+pub(super) fn waits_us(node: &Node, entry: &LedgerEntry, load: Load) -> Result<Vec<f64>, CliError> {
+    let proposals = load.proposals()?;
+    through_pipeline(node, entry, 1, |out, answers| {
+        let mut waits = Vec::new();
+        for proposal in proposals {
+            let asked = Instant::now();
+            if out.send(proposal.into()).is_err() {
+                break;
+            }
+            answered(answers)?;
+            waits.push(asked.elapsed().as_secs_f64() * 1e6);
+        }
+        // The first one loads the package.
+        let mut waits = waits.split_off(1);
+        waits.sort_by(f64::total_cmp);
+        Ok(waits)
+    })
+}
+
+fn through_pipeline<T>(
+    node: &Node,
+    entry: &LedgerEntry,
+    window: usize,
+    measure: impl FnOnce(&Sender<Request>, &Receiver<Answer>) -> Result<T, CliError>,
+) -> Result<T, CliError> {
     let ledger = node.open_ledger(entry)?;
     let executors = PackageExecutors::new(node.journal().clone(), EngineChoice::Cranelift, node.dir());
     let runner = Runner::new(Box::new(executors));
@@ -119,10 +150,10 @@ pub(super) fn durable_us(node: &Node, entry: &LedgerEntry, load: Load, window: u
     std::thread::scope(|scope| {
         let pipeline =
             scope.spawn(move || pipeline::run(journal, ledger, orderer, runner, attester, requests_in, answers_out));
-        let elapsed = feed(proposals, window, &requests_out, &answers_in);
+        let measured = measure(&requests_out, &answers_in);
         drop(requests_out);
         pipeline.join().map_err(|_| CliError::Fault("the pipeline panicked".to_owned()))??;
-        Ok(elapsed? / (steps - 1) as f64)
+        measured
     })
 }
 
@@ -134,13 +165,9 @@ fn feed(
     answers: &Receiver<Answer>,
 ) -> Result<f64, CliError> {
     let mut send = || proposals.next().is_some_and(|proposal| out.send(proposal.into()).is_ok());
-    let answered = || match answers.recv() {
-        Ok(Answer::Receipt { seq, class, duplicate: false, .. }) => accepted(seq, class),
-        other => Err(CliError::Fault(format!("the bench expected a new receipt and got {other:?}"))),
-    };
     let mut open = usize::from(send());
     if open > 0 {
-        answered()?;
+        answered(answers)?;
         open -= 1;
     }
     let started = Instant::now();
@@ -151,8 +178,15 @@ fn feed(
         if open == 0 {
             return Ok(started.elapsed().as_secs_f64() * 1e6);
         }
-        answered()?;
+        answered(answers)?;
         open -= 1;
+    }
+}
+
+fn answered(answers: &Receiver<Answer>) -> Result<(), CliError> {
+    match answers.recv() {
+        Ok(Answer::Receipt { seq, class, duplicate: false, .. }) => accepted(seq, class),
+        other => Err(CliError::Fault(format!("the bench expected a new receipt and got {other:?}"))),
     }
 }
 

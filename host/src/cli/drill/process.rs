@@ -1,11 +1,12 @@
 //! Faults of the node's own process: it is killed, or it cannot write any more. The clock runs from the moment of the
 //! kill, or from the moment at which there is room again, to the first new receipt.
 
-use super::{
-    Drilled,
-    commands::{LEDGER, Reprise, lease_node, message, number_of, text_of},
+use super::{Drilled, LEDGER, lease_node};
+use crate::cli::{
+    child::{Reprise, message, number_of, text_of},
+    demo,
+    error::CliError,
 };
-use crate::cli::{demo, error::CliError};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,

@@ -1,13 +1,9 @@
 //! Faults of the outside world: a scenario on a ledger of a live node. Its time is logical: what the policy's timers
 //! and deadlines take is what it would take by the clock.
 
-use super::{
-    Drilled,
-    catalogue::Script,
-    commands::{LEDGER, packaged_node},
-};
+use super::{Drilled, LEDGER, catalogue::Script};
 use crate::{
-    cli::error::CliError,
+    cli::{child::packaged_node, error::CliError},
     engine::on_engine_thread,
     node::{EngineChoice, Node},
     scenario::{Deadline, Ended, Moment, Played, Scenario, Stage, difference},

@@ -1,11 +1,12 @@
 //! Faults of what the node stores: a byte of the journal flips, or all of it is lost. The clock runs from the fault to
 //! the moment at which the ledger verifies again, or takes new events again.
 
-use super::{
-    Drilled,
-    commands::{LEDGER, Reprise, lease_node, number_of, packaged_node, text_of},
+use super::{Drilled, LEDGER, lease_node};
+use crate::cli::{
+    child::{Reprise, number_of, packaged_node, text_of},
+    demo,
+    error::CliError,
 };
-use crate::cli::{demo, error::CliError};
 use serde_json::Value;
 use std::{
     fs,

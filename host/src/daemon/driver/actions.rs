@@ -1,22 +1,21 @@
 //! Carrying out what the state machines ask for.
 
-use super::{Driver, Part};
+use super::{Driver, Part, Served};
 use crate::{
-    daemon::{
-        follower::{Follower, Work},
-        owner::Owner,
-    },
-    evidence,
+    daemon::{follower::Work, standing::Standings},
     link::SendError,
-    orderer::clock_ms,
 };
-use reprise_federation::{Action, Message, compare::Content};
+use reprise_federation::{Action, Message, Standing, compare::Content};
 use reprise_receipts::{LedgerId, PublicKey, evidence::Evidence};
 
 impl Driver {
     /// Carries out what is asked for, in its order.
     pub(in crate::daemon) fn carry_out(&mut self) {
         while let Some(action) = self.federation.poll() {
+            if self.rests_on_what_is_not_kept(&action) {
+                continue;
+            }
+            self.world.sees(&action);
             match action {
                 Action::Send { to, message } => self.send(to.0, &message),
                 Action::Stream { to, transfer, content } => self.stream(to.0, transfer, &content),
@@ -25,12 +24,7 @@ impl Driver {
                     // What is queued, the farewell above all, still goes out.
                     self.sessions.remove(&from.0);
                 }
-                Action::Persist(standing) => {
-                    if let Err(error) = self.standings.write(&standing) {
-                        // Nothing that rests on this promise may be said.
-                        return self.broken(standing.ledger, format!("its standing cannot be kept: {error}"));
-                    }
-                }
+                Action::Persist(standing) => self.persist(&standing),
                 Action::Apply { ledger, from, first, steps } => {
                     self.work(ledger, Work::Apply { from: from.0, first, steps });
                 }
@@ -60,6 +54,20 @@ impl Driver {
                 }
                 Action::Quarantined(rejected) => self.was_rejected(rejected),
             }
+        }
+    }
+
+    /// Nothing that may rest on a promise is said or done until it is durable: not now, and not when it is asked for again.
+    fn rests_on_what_is_not_kept(&self, action: &Action) -> bool {
+        let served = action.ledger().and_then(|ledger| self.ledgers.get(&ledger));
+        served.is_some_and(|served| served.unkept) && !matches!(action, Action::Persist(_))
+    }
+
+    fn persist(&mut self, standing: &Standing) {
+        let kept = Standings(&*self.world).write(standing);
+        self.with(standing.ledger, |served| served.unkept = kept.is_err());
+        if let Err(error) = kept {
+            self.broken(standing.ledger, format!("its standing cannot be kept: {error}"));
         }
     }
 
@@ -97,40 +105,14 @@ impl Driver {
         });
     }
 
-    fn lead(&mut self, ledger: LedgerId, epoch: u64) {
-        let Some(served) = self.ledgers.get_mut(&ledger) else { return };
-        if epoch != served.entry.genesis.epoch {
-            let why = format!("taking over a ledger under epoch {epoch} is not built yet");
-            return self.broken(ledger, why);
-        }
-        if matches!(served.part, Part::Owner(_)) {
-            return;
-        }
-        match Owner::start(&self.node, &served.entry, self.happenings.clone()) {
-            Ok(owner) => served.part = Part::Owner(Box::new(owner)),
-            Err(error) => self.broken(ledger, error.to_string()),
-        }
-    }
-
-    pub(super) fn follow(&mut self, ledger: LedgerId) {
-        match self.ledgers.get_mut(&ledger).map(|served| &mut served.part) {
-            // When everything that it was given is durable, it says so.
-            Some(Part::Owner(owner)) => owner.close(),
-            _ => self.start_following(ledger),
-        }
-    }
-
-    pub(in crate::daemon) fn start_following(&mut self, ledger: LedgerId) {
-        let Some(served) = self.ledgers.get_mut(&ledger) else { return };
-        match Follower::start(self.node.clone(), served.entry.clone(), self.happenings.clone()) {
-            Ok(follower) => served.part = Part::Follower(follower),
-            Err(error) => self.broken(ledger, error.to_string()),
-        }
-    }
-
     fn work(&mut self, ledger: LedgerId, work: Work) {
-        let given = match self.ledgers.get(&ledger).map(|served| &served.part) {
-            Some(Part::Follower(follower)) => follower.give(work),
+        let given = match self.ledgers.get_mut(&ledger) {
+            Some(Served { part: Part::Follower(follower), .. }) => follower.give(work),
+            // What the pipeline was given becomes durable first; then it is done.
+            Some(Served { part: Part::Owner(owner), queued, .. }) if owner.is_closing() => {
+                queued.push(work);
+                true
+            }
             _ => false,
         };
         if !given {
@@ -139,10 +121,11 @@ impl Driver {
     }
 
     fn keep_evidence(&self, found: &Evidence) {
-        let dir = self.node.dir().join("federation");
-        let path = dir.join(format!("evidence-{}.bin", clock_ms()));
-        match evidence::write(&path, found) {
-            Ok(_) => tracing::error!(path = %path.display(), "somebody signed something wrong: here is the proof"),
+        let name = format!("evidence-{}.bin", self.now_ms());
+        match self.world.replace(&name, &found.to_file()) {
+            Ok(()) => {
+                tracing::error!(file = %format!("federation/{name}"), "somebody signed something wrong: here is the proof")
+            }
             Err(error) => tracing::error!(%error, "evidence cannot be kept"),
         }
     }

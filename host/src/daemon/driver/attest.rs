@@ -8,7 +8,7 @@ use super::{Driver, Part};
 use crate::journal::{Group, JournalError};
 use reprise_abi::{Canonical, decode_canonical, encode};
 use reprise_federation::{Ledgers, NodeKey};
-use reprise_receipts::{Attestation, AttestationBody, LeafHash, LedgerId, PublicKey};
+use reprise_receipts::{Attestation, AttestationBody, LeafHash, LedgerId, PublicKey, Receipt};
 
 /// Number of transfers that carry an attestation.
 pub(super) const TRANSFER: u64 = 0;
@@ -41,10 +41,13 @@ impl Driver {
     }
 
     fn attest(&self, ledger: LedgerId, size: u64) -> Option<Attestation> {
-        let seq = size.checked_sub(1)?;
-        let leaf = LeafHash::of(&self.facts.receipt(ledger, seq)?);
+        let bytes = self.facts.receipt(ledger, size.checked_sub(1)?)?;
+        let receipt: Receipt = decode_canonical(&bytes).ok()?;
+        // Before its first receipt a new owner has nothing to sign: what is there, an earlier one attested.
+        let attesters = self.node.journal().attesters(&self.ledgers.get(&ledger)?.entry).ok()?;
+        attesters.of_epoch(receipt.epoch).filter(|attester| **attester == self.attester.public())?;
         let log_root = self.facts.head(ledger).filter(|head| head.log.size == size)?.log.log_root;
-        Some(AttestationBody { ledger, seq, leaf, log_root }.sign(&self.attester))
+        Some(AttestationBody::of(&receipt, LeafHash::of(&bytes), log_root).sign(&self.attester))
     }
 
     /// Keeps an attestation of the ledger's attester over what is here. Anything else is not worth a word: it proves
@@ -55,14 +58,15 @@ impl Driver {
         let Some(served) = self.ledgers.get(&body.ledger) else { return Ok(()) };
         let here = self.facts.receipt(body.ledger, body.seq).map(|receipt| LeafHash::of(&receipt));
         let root = reprise_federation::ledgers::mark_at(&self.facts, body.ledger, body.seq.saturating_add(1));
-        if here.is_none() && attestation.verify(&served.entry.genesis.attester).is_ok() {
+        let attesters = self.node.journal().attesters(&served.entry)?;
+        if here.is_none() && attesters.verify(&attestation).is_ok() {
             // The owner knows more of this node's log than is here: it was lost. It is looked at again when there is more.
             let ledger = body.ledger;
             self.with(ledger, |served| served.early = Some(bytes.to_vec()));
             return Ok(());
         }
         let fits = here == Some(body.leaf) && root.is_some_and(|mark| mark.log_root == body.log_root);
-        if !fits || attestation.verify(&served.entry.genesis.attester).is_err() {
+        if !fits || attesters.verify(&attestation).is_err() {
             return Ok(());
         }
         let (ledger, size, no, own) = (body.ledger, body.seq + 1, served.entry.no, self.link.key());

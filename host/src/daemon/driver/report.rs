@@ -28,7 +28,7 @@ impl Driver {
             "node": self.node.dir().display().to_string(),
             "node key": self.link.key().to_string(),
             "listens at": self.link.address().ok().map(|address| address.to_string()),
-            "running for ms": self.now_ms(),
+            "running for ms": self.now_ms().saturating_sub(self.start_ms),
             "connected peers": self.sessions.len(),
             "ledgers": ledgers,
             "own ledger": own.map(|own| self.ledger(*own)),
@@ -104,9 +104,12 @@ impl Driver {
     fn agreement_with(&self, ledger: LedgerId, name: &str, peer: &PeerView<'_>) -> Value {
         let (ours, theirs) = (self.facts.told_head(ledger, 0), peer.heads.get(&ledger));
         let matched = |lead: &Lead| lead.progress(peer.node).map(|progress| progress.matched);
-        let progress = self.federation.seat(ledger).and_then(|seat| seat.lead.and_then(matched));
+        let seat = self.federation.seat(ledger);
+        let progress = seat.as_ref().and_then(|seat| seat.lead.and_then(matched));
         json!({
             "ledger": name,
+            "epoch": seat.as_ref().map(|seat| seat.standing.promised),
+            "owner": seat.as_ref().map(|seat| self.name(seat.standing.owner)),
             "peer": self.name(peer.node),
             "connected": peer.connected,
             "receipts here": self.size(ledger),

@@ -158,6 +158,9 @@ fn first_wrong(reader: &LedgerReader, size: u64, what: String) -> Result<Wrong, 
 impl Driver {
     /// Looks at a ledger before it is served: what is wrong suspends it before anything follows from it.
     pub(in crate::daemon) fn first_look(&mut self, entry: &LedgerEntry) -> Option<Suspension> {
+        if !self.reconciler.decides() {
+            return None;
+        }
         match look(self.node.journal(), entry, false) {
             Ok(look) => {
                 self.facts.set_found(entry.id, look.found.filter(|_| !look.is_sound()));

@@ -85,8 +85,10 @@ impl Driver {
 
     /// A difference was found. Whether a decision is asked for shows at the next action.
     pub(in crate::daemon) fn found(&mut self, finding: Finding) {
-        self.tell_found();
-        self.reconciler.told.found = Some(finding);
+        if self.reconciler.decides() {
+            self.tell_found();
+            self.reconciler.told.found = Some(finding);
+        }
     }
 
     /// A difference was found, and is to be decided about.
@@ -142,7 +144,7 @@ impl Driver {
     /// A ledger does not advance any more.
     pub(in crate::daemon) fn was_suspended(&mut self, ledger: LedgerId, why: Suspension) {
         tracing::error!(%ledger, %why, "the ledger is suspended");
-        if self.reconciler.is_own(ledger) {
+        if self.reconciler.is_own(ledger) || !self.reconciler.decides() {
             return;
         }
         self.reconciler.undecided.remove(&ledger);
@@ -172,7 +174,7 @@ impl Driver {
 
     /// Somebody is proved to have signed something wrong.
     pub(in crate::daemon) fn tell_evidence(&mut self, evidence: &Evidence) {
-        let Ok(ledger) = evidence.ledger() else { return };
+        let Some(ledger) = evidence.ledger().ok().filter(|_| self.reconciler.decides()) else { return };
         let Some(seat) = self.federation.seat(ledger) else { return };
         let Some((signer, at)) = convicts(evidence, seat.roster) else { return };
         let Some(member) = seat.roster.signer(&signer) else { return };
@@ -185,8 +187,11 @@ impl Driver {
     /// Something that a peer sent was rejected: it is kept, and counted.
     pub(in crate::daemon) fn was_rejected(&mut self, rejected: Rejected) {
         tracing::warn!(peer = %rejected.origin.0, reason = %rejected.reason, "material of a peer is rejected");
-        self.strike(rejected.origin, rejected.reason);
-        self.rejected.keep(rejected);
+        if let Some(store) = &self.rejected {
+            let (origin, reason) = (rejected.origin, rejected.reason);
+            store.keep(rejected);
+            self.strike(origin, reason);
+        }
     }
 
     pub(super) fn strike(&mut self, peer: NodeKey, reason: Reason) {

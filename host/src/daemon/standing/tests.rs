@@ -1,6 +1,8 @@
 use super::*;
+use crate::daemon::world::RealWorld;
 use reprise_federation::{Durability, List, Member, NodeKey, Quorum, Suspension, WindowRule};
 use reprise_receipts::SigningKey;
+use std::fs;
 
 fn roster() -> Roster {
     let (node, receipts) = (SigningKey::from_secret(&[1; 32]).public(), SigningKey::from_secret(&[2; 32]).public());
@@ -21,7 +23,8 @@ fn roster() -> Roster {
 #[test]
 fn what_was_written_last_is_read_and_damage_is_not_forgotten() {
     let dir = tempfile::tempdir().unwrap();
-    let standings = Standings::open(dir.path()).unwrap();
+    let world = RealWorld::new(dir.path()).unwrap();
+    let standings = Standings(&world);
     let mut standing = standings.read(&roster()).unwrap();
     assert_eq!(standing, Standing::new(&roster()));
     for committed in 1..5 {
@@ -30,7 +33,7 @@ fn what_was_written_last_is_read_and_damage_is_not_forgotten() {
         standings.write(&standing).unwrap();
         assert_eq!(standings.read(&roster()).unwrap(), standing);
     }
-    let path = standings.path(roster().ledger);
+    let path = dir.path().join("federation").join(name(roster().ledger));
     let mut bytes = fs::read(&path).unwrap();
     bytes.pop();
     fs::write(&path, bytes).unwrap();

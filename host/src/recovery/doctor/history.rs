@@ -98,7 +98,7 @@ impl History {
             let signed = SignedCheckpoint::parse(&raw.note);
             let log_root = record.as_ref().ok().map(|record| record.claim.log_root);
             let vouches = |note: &SignedCheckpoint| {
-                let signed = note.verify(&ward.entry.genesis.attester);
+                let signed = note.verify(ward.attesters.of_log(size));
                 signed.is_ok_and(|signed| signed.size == size && log_root.is_none_or(|root| root == signed.log_root))
             };
             if !signed.as_ref().is_ok_and(vouches) {
@@ -247,8 +247,10 @@ impl History {
     }
 }
 
+/// It has attested all of the ledger.
 fn is_attester(ward: &Ward, options: &Options) -> bool {
-    options.attester.as_ref().is_some_and(|key| key.public() == ward.entry.genesis.attester)
+    let attests_all = |key: &Arc<SigningKey>| ward.attesters.terms().iter().all(|term| term.attester == key.public());
+    options.attester.as_ref().is_some_and(attests_all)
 }
 
 /// What the checkpoint at this place must say.
@@ -270,7 +272,7 @@ fn note(raw: &mut RawCheckpoint, trail: &Trail, ward: &Ward, report: &mut Report
     let Some(tail) = &trail.tail else { return };
     let (ledger, size, log_root) = (ward.entry.id, raw.size, tail.root());
     let checkpoint = Checkpoint { ledger, size, log_root };
-    let attester = &ward.entry.genesis.attester;
+    let attester = ward.attesters.of_log(size);
     let is_own = |key: &&Arc<SigningKey>| key.public() == *attester;
     let own = options.attester.as_ref().filter(is_own).map(|key| checkpoint.sign(key));
     let stored = SignedCheckpoint::parse(&raw.note);

@@ -201,7 +201,7 @@ impl Scrub {
         let attestation: Attestation = decode_canonical(bytes).ok()?;
         let holds = attestation.body.seq == seq
             && attestation.body.ledger == entry.id
-            && attestation.verify(&entry.genesis.attester).is_ok();
+            && self.ward.attesters.verify(&attestation).is_ok();
         holds.then_some(attestation)
     }
 
@@ -215,6 +215,7 @@ impl Scrub {
             seq,
             leaf,
             log_root: tail.root(),
+            epoch: entry.genesis.has_succession().then(|| self.ward.attesters.term_at(seq).epoch),
         });
         let intact = self.intact_attestation(seq, &stored);
         let reason = match (&intact, &expected) {
@@ -239,8 +240,8 @@ impl Scrub {
 
     fn sign_again(&self, body: Option<AttestationBody>) -> Option<Proved> {
         let key = self.options.attester.as_ref()?;
-        let is_own = key.public() == self.ward.entry.genesis.attester;
-        let attestation = body.filter(|_| is_own)?.sign(key);
+        let is_own = |body: &AttestationBody| key.public() == *self.ward.attesters.at(body.seq);
+        let attestation = body.filter(is_own)?.sign(key);
         Some((encode(&attestation), "the same key gives the same signature"))
     }
 }

@@ -3,8 +3,9 @@
 use super::{Trust, decode};
 use crate::{
     attestation::{Attestation, PublicKey},
+    attesters::Attesters,
     bundle::{BundleError, BundleHeader, BundleKind, Place, Section},
-    checkpoint::{Ancestry, AncestryError, Checkpoint, CheckpointRecord, Link, SignedCheckpoint},
+    checkpoint::{Ancestry, AncestryError, Checkpoint, CheckpointError, CheckpointRecord, Link, SignedCheckpoint},
     digest::{ContinuityRoot, LeafHash, LogRoot},
     log::InclusionProof,
     receipt::Receipt,
@@ -14,7 +15,12 @@ use crate::{
 /// What is signed, as far as it has come.
 #[derive(Debug)]
 pub(super) struct Signed {
-    attester: PublicKey,
+    /// By the genesis record and the bundle's grants.
+    attesters: Attesters,
+    /// The only key that counts for what covers the range, if somebody trusts a key.
+    trusted: Option<PublicKey>,
+    /// The latest epoch whose attester signed the log that the proof is about.
+    signed_epoch: Option<u64>,
     policy: Option<TrustPolicy>,
     /// Size and root of the log that the proof is about.
     log: Option<(u64, LogRoot)>,
@@ -24,30 +30,58 @@ pub(super) struct Signed {
 
 impl Signed {
     pub(super) fn new(trust: &Trust, header: &BundleHeader) -> Result<Self, BundleError> {
-        let found = header.genesis.attester;
-        let trusted =
-            |expected| if expected == found { Ok(()) } else { Err(BundleError::Attester { expected, found }) };
+        let attesters = header.attesters()?;
+        let found = attesters.in_force().attester;
+        let is_one = |expected: PublicKey| match attesters.last_epoch_of(&expected) {
+            Some(_) => Ok(expected),
+            None => Err(BundleError::Attester { expected, found }),
+        };
+        let mut trusted = None;
         let policy = match trust {
             Trust::GenesisRecord => None,
             Trust::Attester(expected) => {
-                trusted(*expected)?;
+                trusted = Some(is_one(*expected)?);
                 None
             }
             Trust::Policy(policy) => {
                 let origin = Checkpoint::origin(header.ledger);
                 let log = policy.logs().iter().find(|log| log.name() == origin);
-                trusted(log.ok_or(BundleError::UnknownLog(header.ledger))?.key())?;
+                trusted = Some(is_one(log.ok_or(BundleError::UnknownLog(header.ledger))?.key())?);
                 if !header.has(Section::Note) {
                     return Err(BundleError::NoNote);
                 }
                 Some(policy.clone())
             }
         };
-        Ok(Self { attester: found, policy, log: None, proof: None, record: None })
+        Ok(Self { attesters, trusted, signed_epoch: None, policy, log: None, proof: None, record: None })
     }
 
-    pub(super) fn attester(&self) -> &PublicKey {
-        &self.attester
+    pub(super) fn attesters(&self) -> &Attesters {
+        &self.attesters
+    }
+
+    /// An attestation over the last receipt is by the attester of its epoch: if one key is trusted, it is that one.
+    pub(super) fn attested_by_its_epoch(&self, epoch: u64) -> Result<(), BundleError> {
+        match (self.trusted, self.attesters.of_epoch(epoch)) {
+            (Some(expected), Some(found)) if expected != *found => {
+                Err(BundleError::Attester { expected, found: *found })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The latest epoch whose attester signed the note.
+    fn signer_of(&self, note: &SignedCheckpoint) -> Result<u64, BundleError> {
+        let may = |key: &PublicKey| self.trusted.is_none_or(|trusted| trusted == *key);
+        let terms = self.attesters.terms().iter().rev().filter(|term| may(&term.attester));
+        let mut refused = CheckpointError::Unsigned(self.attesters.in_force().attester);
+        for term in terms {
+            match note.verify(&term.attester) {
+                Ok(_) => return Ok(term.epoch),
+                Err(error) => refused = error,
+            }
+        }
+        Err(BundleError::Note(refused))
     }
 
     pub(super) fn note(
@@ -67,8 +101,9 @@ impl Signed {
         }
         match &self.policy {
             Some(policy) => drop(policy.check(&note).map_err(BundleError::Untrusted)?),
-            None => drop(note.verify(&self.attester).map_err(BundleError::Note)?),
+            None => {}
         }
+        self.signed_epoch = Some(self.signer_of(&note)?);
         self.log = Some((checkpoint.size, checkpoint.log_root));
         Ok(note)
     }
@@ -127,9 +162,13 @@ impl Signed {
         if body.ledger != header.ledger || body.seq < header.to {
             return Err(BundleError::OtherLog(place));
         }
-        attestation.verify(&self.attester).map_err(|error| BundleError::Attestation { place, error })?;
+        let epoch = body.epoch.unwrap_or(header.genesis.epoch);
+        self.attesters.verify_in(epoch, &attestation).map_err(|error| BundleError::Attestation { place, error })?;
         // A note comes before, and the one proof is about its log.
-        self.log.get_or_insert((body.seq + 1, body.log_root));
+        if self.log.is_none() {
+            self.attested_by_its_epoch(epoch)?;
+            (self.log, self.signed_epoch) = (Some((body.seq + 1, body.log_root)), Some(epoch));
+        }
         Ok(())
     }
 
@@ -144,11 +183,15 @@ impl Signed {
         if found == expected { Ok(()) } else { Err(BundleError::LogRoot { place, expected, found }) }
     }
 
-    /// Receipt `seq` is in the log that is signed.
-    pub(super) fn prove(&self, seq: u64, leaf: LeafHash) -> Result<(), BundleError> {
+    /// Receipt `seq` is in the log that is signed, and of no later epoch than the signer.
+    pub(super) fn prove(&self, seq: u64, last: u64, leaf: LeafHash) -> Result<(), BundleError> {
         let (Some(proof), Some((size, root))) = (&self.proof, self.log) else {
             return Err(BundleError::Unattested { seq });
         };
-        proof.verify(&root, size, seq, &leaf).map_err(BundleError::Proof)
+        proof.verify(&root, size, seq, &leaf).map_err(BundleError::Proof)?;
+        match self.signed_epoch {
+            Some(signed) if signed < last => Err(BundleError::SignedEpoch { last, signed }),
+            _ => Ok(()),
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! In memory an item takes many times the bytes that it can be encoded in, so a length alone does not bound what
 //! decoding takes. The encodings of these kinds are gone through without keeping anything, and counted.
 
-use crate::genesis::OPERATORS_MAX;
+use crate::{attestation::AttestationBody, genesis::OPERATORS_MAX};
 use reprise_abi::limits::{DESCRIPTION_ITEMS_MAX, EFFECTS_MAX, TIMER_CHANGES_MAX};
 
 /// Most changes of a diff in a bundle: a step's own, and what the ledger adds for effects, timers and answers.
@@ -61,7 +61,8 @@ pub(crate) fn evidence(bytes: &[u8]) -> Within {
             skim.head()?;
             skim.option(|at| {
                 at.number()?;
-                (0..2).try_for_each(|_| at.skip(32).and_then(|()| at.proof()))
+                (0..2).try_for_each(|_| at.skip(32).and_then(|()| at.proof()))?;
+                at.option(|receipts| receipts.receipt().and_then(|()| receipts.receipt()))
             })
         }
         _ => skim.execution_fault(),
@@ -147,8 +148,23 @@ impl Skim<'_> {
 
     fn attestation(&mut self) -> Within {
         self.skip(32)?;
+        let place = self.number()?;
+        self.skip(32 + 32)?;
+        if AttestationBody::place_has_epoch(place) {
+            self.number()?;
+        }
+        self.skip(32 + 64)
+    }
+
+    fn receipt(&mut self) -> Within {
         self.number()?;
-        self.skip(32 + 32 + 32 + 64)
+        self.skip(32)?;
+        (0..3).try_for_each(|_| self.number().map(|_| ()))?;
+        self.skip(3 * 32)?;
+        self.number()?;
+        self.skip(5 * 32)?;
+        (0..3).try_for_each(|_| self.number().map(|_| ()))?;
+        self.skip(32)
     }
 
     fn head(&mut self) -> Within {

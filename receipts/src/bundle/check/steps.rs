@@ -2,8 +2,10 @@
 
 use super::{BundleStep, decode, skim};
 use crate::{
-    attestation::{Attestation, PublicKey},
+    attestation::Attestation,
+    attesters::Attesters,
     bundle::{BundleError, BundleHeader, Place, edge::Peaks},
+    command::{COMMAND_KIND, Command, SignedCommand},
     digest::{DiffDigest, InputDigest, LeafHash, LedgerId, OutputDigest, PackageDigest, StateRoot},
     receipt::{Receipt, StepRecord},
     trie::StateTrie,
@@ -19,6 +21,10 @@ pub(super) struct Steps {
     /// Where the receipt before ends. A ledger begins without keys.
     state: StateRoot,
     logical_time_ms: u64,
+    /// The epoch of the receipt before.
+    epoch: u64,
+    /// The receipt that is not complete is the first of its epoch.
+    begins_epoch: bool,
     log: Peaks,
     /// The receipt of the step that is not complete, and its encoding.
     receipt: Option<(Receipt, Vec<u8>)>,
@@ -35,6 +41,8 @@ impl Steps {
             previous: LeafHash::NONE,
             state: StateTrie::new().root(),
             logical_time_ms: 0,
+            epoch: header.genesis.epoch,
+            begins_epoch: false,
             log: Peaks::default(),
             receipt: None,
             input: None,
@@ -43,9 +51,15 @@ impl Steps {
     }
 
     /// The receipt before the first.
-    pub(super) fn base(&mut self, place: Place, bytes: &[u8]) -> Result<(Receipt, LeafHash), BundleError> {
+    pub(super) fn base(
+        &mut self,
+        place: Place,
+        bytes: &[u8],
+        attesters: &Attesters,
+    ) -> Result<(Receipt, LeafHash), BundleError> {
         let receipt: Receipt = decode(place, bytes)?;
         self.check_place(place, &receipt, self.next - 1)?;
+        self.check_epoch(place, &receipt, attesters)?;
         let leaf = LeafHash::of(bytes);
         self.move_past(&receipt, leaf);
         Ok((receipt, leaf))
@@ -57,7 +71,12 @@ impl Steps {
     }
 
     /// A receipt; returns the package that it was made with.
-    pub(super) fn receipt(&mut self, place: Place, bytes: Vec<u8>) -> Result<PackageDigest, BundleError> {
+    pub(super) fn receipt(
+        &mut self,
+        place: Place,
+        bytes: Vec<u8>,
+        attesters: &Attesters,
+    ) -> Result<PackageDigest, BundleError> {
         let receipt: Receipt = decode(place, &bytes)?;
         self.check_place(place, &receipt, self.next)?;
         if receipt.previous != self.previous {
@@ -69,17 +88,27 @@ impl Steps {
         if receipt.logical_time_ms < self.logical_time_ms {
             return Err(BundleError::Time(place));
         }
+        self.check_epoch(place, &receipt, attesters)?;
+        self.begins_epoch = receipt.epoch != self.epoch;
         let package = receipt.package;
         self.receipt = Some((receipt, bytes));
         Ok(package)
     }
 
-    pub(super) fn input(&mut self, place: Place, bytes: Vec<u8>) -> Result<(), BundleError> {
+    pub(super) fn input(&mut self, place: Place, bytes: Vec<u8>, header: &BundleHeader) -> Result<(), BundleError> {
         let (receipt, _) = self.receipt.as_ref().expect("an input comes after its receipt");
         if InputDigest::of(&bytes) != receipt.input {
             return Err(BundleError::Input(place));
         }
-        self.input = Some((decode(place, &bytes)?, bytes));
+        let input: Input = decode(place, &bytes)?;
+        let begins = |grant: &SignedCommand| {
+            let is_its = matches!(grant.command, Command::Epoch { to, .. } if to == receipt.epoch);
+            is_its && input.event.kind == COMMAND_KIND && input.event.payload == encode(grant)
+        };
+        if self.begins_epoch && !header.grants.iter().any(begins) {
+            return Err(BundleError::EpochBegins { place });
+        }
+        self.input = Some((input, bytes));
         Ok(())
     }
 
@@ -104,14 +133,14 @@ impl Steps {
         &mut self,
         place: Place,
         bytes: &[u8],
-        attester: &PublicKey,
+        attesters: &Attesters,
     ) -> Result<Attestation, BundleError> {
         let attestation: Attestation = decode(place, bytes)?;
         let (body, found) = (&attestation.body, self.log.root());
         if body.ledger != self.ledger || body.seq.checked_add(1) != Some(self.next) || body.leaf != self.previous {
             return Err(BundleError::AttestedOther(place));
         }
-        attestation.verify(attester).map_err(|error| BundleError::Attestation { place, error })?;
+        attesters.verify_in(self.epoch, &attestation).map_err(|error| BundleError::Attestation { place, error })?;
         if body.log_root != found {
             return Err(BundleError::LogRoot { place, expected: body.log_root, found });
         }
@@ -129,6 +158,11 @@ impl Steps {
         self.attested = self.next.checked_sub(1);
     }
 
+    /// The epoch of the last receipt.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     pub(super) fn attested(&self) -> Option<u64> {
         self.attested
     }
@@ -143,10 +177,17 @@ impl Steps {
         Ok(())
     }
 
+    fn check_epoch(&self, place: Place, receipt: &Receipt, attesters: &Attesters) -> Result<(), BundleError> {
+        let (after, found) = (self.epoch, receipt.epoch);
+        let is_known = attesters.of_epoch(found).is_some();
+        if is_known && found >= after { Ok(()) } else { Err(BundleError::Epoch { place, after, found }) }
+    }
+
     fn move_past(&mut self, receipt: &Receipt, leaf: LeafHash) {
         self.next = receipt.seq + 1;
         self.previous = leaf;
         self.state = receipt.next_state;
         self.logical_time_ms = receipt.logical_time_ms;
+        self.epoch = receipt.epoch;
     }
 }

@@ -85,7 +85,7 @@ fn a_ledger_runs_on_what_it_says_that_it_reads() {
         let (before, mut inputs, mut sealed) = (head.clone(), Vec::new(), Vec::new());
         for _ in 0..30 {
             let input = next_input(&head);
-            let mut reads = before_step(head.state(), &input.event);
+            let mut reads = before_step(&head, &input.event);
             let work = head.prepare(&input).unwrap();
             reads.extend(of_step(head.state(), &input, &work, &execute(&input)));
             reads.iter().for_each(|read| touched.note(head.state(), read));
@@ -110,7 +110,7 @@ fn a_ledger_runs_on_what_it_says_that_it_reads() {
             crate::Receipt { seq: from - 1, logical_time_ms: before.logical_time_ms(), ..sealed[0].receipt.clone() };
         let mut partial = Head::at(genesis(), Some((&receipt, last)), shown);
         for (input, expected) in inputs.iter().zip(sealed) {
-            assert_eq!(covers(partial.state(), &before_step(partial.state(), &input.event)), Ok(()));
+            assert_eq!(covers(partial.state(), &before_step(&partial, &input.event)), Ok(()));
             let work = partial.prepare(input).unwrap();
             assert_eq!(covers(partial.state(), &of_step(partial.state(), input, &work, &execute(input))), Ok(()));
             assert_eq!(partial.seal(input, &work, execute(input)), expected);

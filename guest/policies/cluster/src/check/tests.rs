@@ -3,9 +3,8 @@ use crate::{
     ballot::Ballot,
     leader::Leader,
     state::{NodeId, ROUTES},
-    stored::Stored,
 };
-use reprise_guest::{StepInput, abi::Outcome, json::Json, testing::MemoryHost};
+use reprise_guest::{StepInput, abi::Outcome, compact::Stored, json::Json, testing::MemoryHost};
 
 fn step(host: &mut MemoryHost, kind: &str, payload: &str) -> Outcome {
     let (kind, payload) = (kind.into(), payload.into());

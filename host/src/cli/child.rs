@@ -1,9 +1,7 @@
 //! This program, run as an operator runs it: another process, its exit code, and what it prints.
 
-use crate::{
-    cli::{demo, error::CliError},
-    node::Node,
-};
+use super::{demo, error::CliError};
+use crate::node::Node;
 use reprise_abi::decode_canonical;
 use reprise_receipts::{NoteKey, Package};
 use serde_json::Value;
@@ -13,13 +11,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Name of a drill's ledger.
-pub(super) const LEDGER: &str = "drill";
 /// Longest end of a child's messages that goes into an error, in bytes.
 const MESSAGE_BYTES_MAX: usize = 2_000;
 
 /// A new node that has a built-in package.
-pub(super) fn packaged_node(dir: &Path, package: &[u8]) -> Result<Node, CliError> {
+pub(crate) fn packaged_node(dir: &Path, package: &[u8]) -> Result<Node, CliError> {
     let built_in = |error: &dyn std::fmt::Display| CliError::Fault(format!("a built-in package: {error}"));
     let node = Node::init(dir)?;
     let package: Package = decode_canonical(package).map_err(|error| built_in(&error))?;
@@ -28,28 +24,20 @@ pub(super) fn packaged_node(dir: &Path, package: &[u8]) -> Result<Node, CliError
     Ok(node)
 }
 
-/// A new node with a ledger under the built-in `lease` policy, closed again.
-pub(super) fn lease_node(dir: &Path) -> Result<Reprise, CliError> {
-    let node = packaged_node(dir, demo::PACKAGE)?;
-    let (digest, _) = node.find_package("lease")?;
-    node.create_ledger(LEDGER, digest)?;
-    Reprise::at(dir)
-}
-
 /// This program on a node.
-pub(super) struct Reprise {
+pub(crate) struct Reprise {
     program: PathBuf,
     dir: PathBuf,
 }
 
 impl Reprise {
-    pub(super) fn at(dir: &Path) -> Result<Self, CliError> {
+    pub(crate) fn at(dir: &Path) -> Result<Self, CliError> {
         let program = env::current_exe().map_err(|error| CliError::File { path: "/proc/self/exe".into(), error })?;
         Ok(Self { program, dir: dir.to_owned() })
     }
 
     /// A command that is not started yet.
-    pub(super) fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         self.arguments(&mut command, arguments);
         command
@@ -58,7 +46,7 @@ impl Reprise {
     /// The same under a bound on the size of every file that it writes.
     ///
     /// The shell's unit is 512 bytes. The signal that comes with a refused write is ignored: what is left is the error.
-    pub(super) fn command_with_file_size(&self, bytes: u64, arguments: &[&str]) -> Command {
+    pub(crate) fn command_with_file_size(&self, bytes: u64, arguments: &[&str]) -> Command {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"", &(bytes / 512).to_string()]);
         command.arg(&self.program);
@@ -72,7 +60,7 @@ impl Reprise {
     }
 
     /// Runs a command that has to end with this exit code, and gives what it prints last.
-    pub(super) fn run(&self, exit: i32, arguments: &[&str]) -> Result<Value, CliError> {
+    pub(crate) fn run(&self, exit: i32, arguments: &[&str]) -> Result<Value, CliError> {
         let failed = |why: String| CliError::Fault(format!("`reprise {}`: {why}", arguments.join(" ")));
         let output = self.command(arguments).output().map_err(|error| failed(error.to_string()))?;
         if output.status.code() != Some(exit) {
@@ -85,18 +73,18 @@ impl Reprise {
 }
 
 /// The end of what a child said.
-pub(super) fn message(stderr: &[u8]) -> String {
+pub(crate) fn message(stderr: &[u8]) -> String {
     let said = String::from_utf8_lossy(stderr);
     let said = said.trim();
     said[said.floor_char_boundary(said.len().saturating_sub(MESSAGE_BYTES_MAX))..].to_owned()
 }
 
 /// A string of a report.
-pub(super) fn text_of(report: &Value, name: &str) -> String {
+pub(crate) fn text_of(report: &Value, name: &str) -> String {
     report.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// A number of a report.
-pub(super) fn number_of(report: &Value, name: &str) -> u64 {
+pub(crate) fn number_of(report: &Value, name: &str) -> u64 {
     report.get(name).and_then(Value::as_u64).unwrap_or_default()
 }

@@ -1,0 +1,143 @@
+//! The second act: the incident on three nodes. One is cut off, one is killed, one is damaged; each comes back.
+
+use super::{INCIDENT, chapter, flip_one_byte, seconds, verdict};
+use crate::{
+    cli::{
+        child::{number_of, text_of},
+        error::CliError,
+        report::Printer,
+        text,
+        trio::{FAR, LEDGER, NAMES, OWNER, Trio},
+        verify,
+    },
+    node::{Access, EngineChoice, Node},
+};
+use reprise_receipts::Verdict;
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+/// The node that is killed.
+const KILLED: usize = 1;
+/// The incident is told in so many parts.
+const PARTS: usize = 4;
+
+pub(super) fn run(dir: &Path) -> Result<(), CliError> {
+    let dir = dir.join("three");
+    fs::create_dir(&dir).map_err(|error| CliError::File { path: dir.clone(), error })?;
+    let parts = parts(&dir)?;
+    let mut trio = Trio::new(&dir, "majority", &parts[0])?;
+    together(&mut trio)?;
+    cut_off(&trio, &parts[1])?;
+    killed(&mut trio, &parts[2])?;
+    damaged(&mut trio, &parts[3])?;
+    verified_by_each(&mut trio)
+}
+
+/// The events, in files of about the same length.
+fn parts(dir: &Path) -> Result<Vec<String>, CliError> {
+    let lines: Vec<&str> = INCIDENT.lines().collect();
+    let mut paths = Vec::new();
+    for (number, lines) in lines.chunks(lines.len().div_ceil(PARTS)).enumerate() {
+        let path: PathBuf = dir.join(format!("events-{number}.jsonl"));
+        fs::write(&path, lines.join("\n") + "\n").map_err(|error| CliError::File { path: path.clone(), error })?;
+        paths.push(path.display().to_string());
+    }
+    Ok(paths)
+}
+
+fn together(trio: &mut Trio) -> Result<(), CliError> {
+    chapter("Three nodes share a ledger: a owns it, b and c do every step again and cosign");
+    (0..NAMES.len()).try_for_each(|node| trio.start(node))?;
+    trio.until(OWNER, "a majority", |ledger| ledger["can go on"] == true)?;
+    for node in 1..NAMES.len() {
+        let (ledger, _) = trio.until_equal(node)?;
+        println!("{}         {}", NAMES[node], standing(&ledger));
+    }
+    Ok(())
+}
+
+fn cut_off(trio: &Trio, events: &str) -> Result<(), CliError> {
+    chapter("A partition: c hears nobody and nobody hears c");
+    trio.wires.set_cut(true);
+    trio.until(FAR, "noticing", |ledger| ledger["can go on"] == false)?;
+    println!("c         {}", standing(&trio.ledger(FAR)?));
+    submit(trio, events)?;
+    trio.wires.set_cut(false);
+    let (ledger, took) = trio.until_equal(FAR)?;
+    println!("c         {}, {} after the wires are mended", standing(&ledger), seconds(took));
+    Ok(())
+}
+
+fn killed(trio: &mut Trio, events: &str) -> Result<(), CliError> {
+    chapter("A node is killed, misses something, and comes back stale");
+    trio.kill(KILLED);
+    submit(trio, events)?;
+    trio.start(KILLED)?;
+    let (ledger, took) = trio.until_equal(KILLED)?;
+    println!("b         {}, {} after its start", standing(&ledger), seconds(took));
+    Ok(())
+}
+
+fn damaged(trio: &mut Trio, events: &str) -> Result<(), CliError> {
+    chapter("A node is tampered with: one byte of what c has stored");
+    trio.stop(FAR)?;
+    let node = Node::open(trio.dir(FAR), Access::Write)?;
+    let entry = node.find_ledger(LEDGER)?;
+    let (record, position) = flip_one_byte(&node, &entry)?;
+    println!("flipped   bit 0 of {position} in {record}");
+    let verdict = verdict(&node, &entry, EngineChoice::Cranelift)?;
+    Printer::new(false).record(verify::report(LEDGER, &verdict, EngineChoice::Cranelift));
+    if !matches!(verdict, Verdict::Divergent(_)) {
+        return Err(CliError::Fault("the damage was not found".to_owned()));
+    }
+    drop(node);
+    let doctor = trio.command(FAR, &["doctor", "--repair"])?;
+    println!("doctor    {}", text_of(&doctor["findings"][0], "outcome"));
+    submit(trio, events)?;
+    trio.start(FAR)?;
+    let (ledger, took) = trio.until_equal(FAR)?;
+    println!("c         {}, {} after its start", standing(&ledger), seconds(took));
+    Ok(())
+}
+
+fn verified_by_each(trio: &mut Trio) -> Result<(), CliError> {
+    chapter("Each of them verifies for itself");
+    (0..NAMES.len()).try_for_each(|node| trio.stop(node))?;
+    let mut roots = Vec::new();
+    for node in 0..NAMES.len() {
+        let report = trio.command(node, &["verify", LEDGER])?;
+        let root = text_of(&report, "state root");
+        let (verdict, end) = (text_of(&report, "verdict"), text::count(number_of(&report, "to")));
+        println!("{}         {verdict}: {end} receipts, state root {root}", NAMES[node]);
+        roots.push(root);
+    }
+    if roots.iter().any(|root| *root != roots[OWNER]) {
+        return Err(CliError::Fault("the nodes do not agree".to_owned()));
+    }
+    Ok(())
+}
+
+/// Submits events to the owner. Answers come when a majority has the step durable and agrees on its root.
+fn submit(trio: &Trio, events: &str) -> Result<(), CliError> {
+    let began = Instant::now();
+    let report = trio.command(OWNER, &["submit", LEDGER, events])?;
+    println!(
+        "submit    {} receipts, each acknowledged by a majority, in {}",
+        text::count(number_of(&report, "new receipts")),
+        seconds(began.elapsed())
+    );
+    Ok(())
+}
+
+fn standing(ledger: &Value) -> String {
+    let stale = if ledger["can go on"] == true { "" } else { ", reads are stale" };
+    format!(
+        "{} receipts, state root {}{stale}",
+        text::count(number_of(ledger, "receipts")),
+        text_of(ledger, "state root")
+    )
+}

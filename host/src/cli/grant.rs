@@ -1,0 +1,136 @@
+//! `reprise ledger grant` and `reprise federation take`: moving a ledger to another owner.
+
+use super::{
+    args::GrantOptions,
+    error::{CliError, Exit},
+    node::{client, gone},
+    report::{Printer, Record},
+    session,
+};
+use crate::{
+    daemon::{config::NodeConfig, control::Wanted},
+    journal::LedgerEntry,
+    keys,
+    node::{Access, Node},
+    orderer::{LocalOrderer, TimeSource},
+    succession::{self, GRANT_FILE_BYTES_MAX},
+};
+use reprise_abi::encode;
+use reprise_receipts::{
+    LedgerId, PublicKey,
+    command::{Command, SignedCommand},
+};
+use std::{fs, io, path::Path};
+
+/// Signs, and adds the signature to those that are in the file already.
+pub(super) fn sign(options: &GrantOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+    let key = |text: &str, what: &str| {
+        let weak = || CliError::Usage(format!("{what}: expected 64 hexadecimal digits of a public key"));
+        keys::parse_public(text).ok_or_else(weak)
+    };
+    let (owner, attester) = (key(&options.to_owner, "--to-owner")?, key(&options.attester, "--attester")?);
+    let (ledger, to) = target(options, dir)?;
+    let operator = keys::read_signing(&dir.join("keys").join("operator.key"))?;
+    let mut signed = Command::Epoch { to, owner, attester, roster: options.roster }.sign(ledger, &operator);
+    let file_error = |error| CliError::File { path: options.out.clone(), error };
+    match fs::read_to_string(&options.out) {
+        Ok(text) => {
+            let before = succession::of_file(&text).filter(|(of, _)| *of == ledger).map(|(_, before)| before);
+            signed = before.and_then(|before| signed.joined(before)).ok_or_else(|| {
+                CliError::Refusal(format!("{} is there and holds something else", options.out.display()))
+            })?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(file_error(error)),
+    }
+    fs::write(&options.out, succession::to_file(ledger, &signed)).map_err(file_error)?;
+    print.record(
+        Record::new()
+            .with("ledger id", ledger.to_string())
+            .with("epoch", to)
+            .with("owner", owner.to_string())
+            .with("attester", attester.to_string())
+            .with("signatures", signed.signatures.len())
+            .with("file", options.out.display().to_string()),
+    );
+    Ok(Exit::Done)
+}
+
+/// The ledger and the epoch to begin; from the journal, unless both are given in full.
+fn target(options: &GrantOptions, dir: &Path) -> Result<(LedgerId, u64), CliError> {
+    if let (Ok(ledger), Some(epoch)) = (options.ledger.parse(), options.epoch) {
+        return Ok((ledger, epoch));
+    }
+    let node = Node::open(dir, Access::Read)?;
+    let entry = node.find_ledger(&options.ledger)?;
+    if !entry.genesis.has_succession() {
+        let protocol = entry.genesis.protocol_epoch;
+        return Err(CliError::Refusal(format!("a ledger of protocol epoch {protocol} stays in its first epoch")));
+    }
+    let in_force = node.journal().attesters(&entry)?.in_force().epoch;
+    let next = succession::next_epoch(node.journal(), &entry, in_force)?;
+    let epoch = options.epoch.unwrap_or(next);
+    if epoch <= in_force {
+        return Err(CliError::Usage(format!("the ledger is in epoch {in_force}: only a higher one can begin")));
+    }
+    Ok((entry.id, epoch))
+}
+
+/// Hands a grant to the node that runs here; without one, this node enters the epoch if nobody else has a say.
+pub(super) fn take(dir: &Path, ledger: &str, path: &Path, print: Printer) -> Result<Exit, CliError> {
+    let bytes = crate::node::read_bounded(path, GRANT_FILE_BYTES_MAX as u64)?;
+    let grant = std::str::from_utf8(&bytes).ok().and_then(succession::of_file);
+    let (of, grant) = grant.ok_or_else(|| CliError::Usage(format!("{}: it is not a grant", path.display())))?;
+    if let Some(client) = client(dir)? {
+        let grant = succession::hex(&encode(&grant));
+        let answer = client.ask(&Wanted::Take { ledger: ledger.to_owned(), grant }).map_err(gone)?;
+        if let Some(error) = answer["error"].as_str() {
+            return Err(CliError::Refusal(error.to_owned()));
+        }
+        print.record(Record::new().with("ledger", ledger).with("epoch", answer["epoch"].clone()));
+        return Ok(Exit::Done);
+    }
+    let node = Node::open(dir, Access::Write)?;
+    let entry = node.find_ledger(ledger)?;
+    if entry.id != of {
+        return Err(CliError::Refusal(format!("the grant is of ledger {of}, and `{ledger}` is {}", entry.id)));
+    }
+    is_alone(dir, &entry)?;
+    enter(&node, &entry, grant, print)
+}
+
+/// Other members may have more of the ledger than this node: a running node asks them first.
+fn is_alone(dir: &Path, entry: &LedgerEntry) -> Result<(), CliError> {
+    let path = dir.join("node.toml");
+    let config = if path.exists() { NodeConfig::read(&path).ok() } else { return Ok(()) };
+    let is_this =
+        |name: &str| name == entry.genesis.name || (name.len() >= 6 && entry.id.to_string().starts_with(name));
+    let shared = config.is_none_or(|config| config.ledgers.iter().any(|ledger| is_this(&ledger.name)));
+    if shared {
+        return Err(CliError::Refusal(
+            "the ledger is shared: start the node with `reprise node run`, so that it can ask the members for what they have"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn enter(node: &Node, entry: &LedgerEntry, grant: SignedCommand, print: Printer) -> Result<Exit, CliError> {
+    let (open, own) = (node.open_ledger(entry)?, keys::node(node.dir())?.public());
+    let is_ours = |owner: &PublicKey| *owner == own;
+    match &grant.command {
+        Command::Epoch { owner, .. } if is_ours(owner) => {}
+        _ => return Err(CliError::Refusal(format!("the grant names another owner; this node's key is {own}"))),
+    }
+    let none = std::iter::empty();
+    session::run_open(node, entry, (open, Some(grant)), LocalOrderer::new(TimeSource::Event), none, |_| {})?;
+    let term = *node.open_ledger(entry)?.head.term();
+    print.record(
+        Record::new()
+            .with("ledger", entry.genesis.name.clone())
+            .with("epoch", term.epoch)
+            .with("receipt", term.first_seq)
+            .with("attester", term.attester.to_string()),
+    );
+    Ok(Exit::Done)
+}

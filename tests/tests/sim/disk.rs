@@ -1,0 +1,271 @@
+//! A node's disk: the journal's bytes and a folder with small files. It can lose its power in the middle of an operation,
+//! lie about syncs, flip a byte, be full, and be lost.
+
+use redb::StorageBackend;
+use reprise_tests::{
+    SplitMix,
+    disk::{DiskOperation, MemoryDisk},
+};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+/// A disk. Clones are the same disk.
+#[derive(Clone, Debug)]
+pub struct SimDisk {
+    memory: MemoryDisk,
+    rest: Arc<Mutex<Rest>>,
+}
+
+#[derive(Debug)]
+struct Rest {
+    /// The journal's bytes that a loss of power leaves in any case.
+    synced: Vec<u8>,
+    files: BTreeMap<String, Vec<u8>>,
+    /// Files as they were when the node was started: what a disk that forgets has after a loss of power.
+    files_at_start: BTreeMap<String, Vec<u8>>,
+    /// The journal as it was then.
+    synced_at_start: Vec<u8>,
+    random: SplitMix,
+    /// Changes that are still done before the power goes; none: it stays.
+    power_goes_after: Option<u64>,
+    off: bool,
+    full: bool,
+    /// Syncs do nothing, but say that they did: always, or until the power goes.
+    lies: bool,
+    lies_for_now: bool,
+    /// Files that were replaced are the old ones after a loss of power.
+    forgets_files: bool,
+    /// The journal is the old one, too.
+    goes_back: bool,
+    lost: Lost,
+}
+
+/// What losses of power have undone or left.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lost {
+    /// Writes that were not synced and are gone.
+    pub writes: u64,
+    /// Writes of which half is there.
+    pub torn: u64,
+}
+
+impl SimDisk {
+    pub fn new(seed: u64) -> Self {
+        let rest = Rest {
+            synced: Vec::new(),
+            files: BTreeMap::new(),
+            files_at_start: BTreeMap::new(),
+            synced_at_start: Vec::new(),
+            random: SplitMix(seed),
+            power_goes_after: None,
+            off: false,
+            full: false,
+            lies: false,
+            lies_for_now: false,
+            forgets_files: false,
+            goes_back: false,
+            lost: Lost::default(),
+        };
+        Self { memory: MemoryDisk::default(), rest: Arc::new(Mutex::new(rest)) }
+    }
+
+    /// From now on it lies about what is durable.
+    pub fn lie(&self) {
+        self.rest().lies = true;
+    }
+
+    /// Until the power goes it lies about what is durable.
+    pub fn lose_syncs(&self) {
+        self.rest().lies_for_now = true;
+    }
+
+    /// From now on it forgets replaced files at a loss of power.
+    pub fn forget_files(&self) {
+        self.rest().forgets_files = true;
+    }
+
+    /// From now on it is what it was at the last start, after a loss of power.
+    pub fn go_back(&self) {
+        let mut rest = self.rest();
+        (rest.forgets_files, rest.goes_back) = (true, true);
+    }
+
+    /// The power goes after so many changes from now.
+    pub fn cut_power_after(&self, changes: u64) {
+        self.rest().power_goes_after = Some(changes);
+    }
+
+    /// The power goes now. What the process does from now on has no effect.
+    pub fn cut_power(&self) {
+        self.rest().off = true;
+    }
+
+    pub fn is_off(&self) -> bool {
+        self.rest().off
+    }
+
+    /// There is no room for anything new, or there is again.
+    pub fn set_full(&self, full: bool) {
+        self.rest().full = full;
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.rest().full
+    }
+
+    /// The power is back. Of what was not synced some is there, some is torn, some is not.
+    pub fn power_on(&self) {
+        let mut rest = self.rest();
+        let mut disk = self.memory.lock();
+        let unsynced = std::mem::take(&mut disk.operations);
+        let mut image = rest.synced.clone();
+        let keep = rest.random.below(4);
+        for (at, operation) in unsynced.iter().enumerate() {
+            let is_last = at + 1 == unsynced.len();
+            match keep {
+                0 => rest.lost.writes += 1,
+                1 => operation.apply(&mut image),
+                2 if is_last => {
+                    operation.torn().apply(&mut image);
+                    rest.lost.torn += 1;
+                }
+                2 => operation.apply(&mut image),
+                _ if rest.random.below(2) == 0 => operation.apply(&mut image),
+                _ => rest.lost.writes += 1,
+            }
+        }
+        if rest.goes_back {
+            image.clone_from(&rest.synced_at_start);
+        }
+        rest.synced.clone_from(&image);
+        rest.synced_at_start.clone_from(&image);
+        disk.image = image;
+        if rest.forgets_files {
+            rest.files = rest.files_at_start.clone();
+        }
+        rest.files_at_start = rest.files.clone();
+        rest.off = false;
+        rest.lies_for_now = false;
+        rest.power_goes_after = None;
+    }
+
+    /// What losses of power did.
+    pub fn lost(&self) -> Lost {
+        self.rest().lost
+    }
+
+    /// Everything on it is gone.
+    pub fn wipe(&self) {
+        let mut rest = self.rest();
+        let mut disk = self.memory.lock();
+        disk.image.clear();
+        disk.operations.clear();
+        rest.synced.clear();
+        rest.files.clear();
+        rest.files_at_start.clear();
+        rest.synced_at_start.clear();
+        rest.full = false;
+    }
+
+    /// Flips a bit where something other than zero is. False when there is nothing.
+    pub fn flip(&self) -> bool {
+        let mut rest = self.rest();
+        let mut disk = self.memory.lock();
+        let length = rest.synced.len() as u64;
+        for _ in 0..4_096 {
+            if length == 0 {
+                return false;
+            }
+            let at = rest.random.below(length) as usize;
+            if rest.synced[at] != 0 && at < disk.image.len() {
+                let mask = 1 << rest.random.below(8);
+                rest.synced[at] ^= mask;
+                disk.image[at] ^= mask;
+                return true;
+            }
+        }
+        false
+    }
+
+    pub fn read_file(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        let rest = self.rest();
+        rest.is_on()?;
+        Ok(rest.files.get(name).cloned())
+    }
+
+    pub fn replace_file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = self.rest();
+        rest.may_change()?;
+        if rest.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        rest.files.insert(name.to_owned(), bytes.to_vec());
+        Ok(())
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap()
+    }
+}
+
+impl Rest {
+    fn is_on(&self) -> io::Result<()> {
+        if self.off { Err(io::Error::other("the power is gone")) } else { Ok(()) }
+    }
+
+    /// Counts down to the loss of power.
+    fn may_change(&mut self) -> io::Result<()> {
+        match &mut self.power_goes_after {
+            Some(0) => self.off = true,
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        self.is_on()
+    }
+}
+
+impl StorageBackend for SimDisk {
+    fn len(&self) -> io::Result<u64> {
+        self.rest().is_on()?;
+        self.memory.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.rest().is_on()?;
+        self.memory.read(offset, out)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        let mut rest = self.rest();
+        rest.may_change()?;
+        if rest.full && length > self.memory.len()? {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.memory.set_len(length)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut rest = self.rest();
+        rest.may_change()?;
+        if !rest.lies && !rest.lies_for_now {
+            for operation in self.memory.lock().operations.drain(..) {
+                operation.apply(&mut rest.synced);
+            }
+        }
+        Ok(())
+    }
+
+    /// A full disk takes nothing: a file that has holes, as those of journals may have, needs room for every write.
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut rest = self.rest();
+        rest.may_change()?;
+        if rest.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.memory.lock().perform(DiskOperation::Write(offset as usize, data.to_vec()));
+        Ok(())
+    }
+}
