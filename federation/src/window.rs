@@ -82,11 +82,8 @@ impl Windows {
         let known = self.votes.get(&vote.size).and_then(|votes| votes.get(&vote.signer));
         match known {
             // An owner that lost its epoch signs what took the place of its own receipts: the later epoch counts.
-            Some(known) if known.ordered_in != vote.ordered_in => {
-                if known.ordered_in > vote.ordered_in {
-                    return Noted::Nothing;
-                }
-            }
+            Some(known) if known.ordered_in > vote.ordered_in => return Noted::Nothing,
+            Some(known) if known.ordered_in < vote.ordered_in => {}
             Some(known) if known.attestation().body != vote.attestation().body => {
                 let both = Equivocation::new(known.attestation(), vote.attestation());
                 self.exclude(vote.signer);

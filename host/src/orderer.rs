@@ -235,7 +235,8 @@ impl Proposal {
         while system::first_answer(head.state(), &event, now_ms).is_some() {
             event.id.push('+');
         }
-        Self { tag: 0, event, time_ms: None, origin: Origin::Owner }
+        // It moves no time: nothing is due by it, and what was answered stays answered.
+        Self { tag: 0, event, time_ms: Some(now_ms), origin: Origin::Owner }
     }
 
     fn may_bring_its_kind(&self) -> Result<(), Refusal> {

@@ -223,9 +223,12 @@ impl Canonical for Evidence {
 
     fn validate(&self) -> Result<(), CodecError> {
         match self {
-            Self::Equivocation(both) if encode(&both.first) <= encode(&both.second) => Ok(()),
-            Self::Equivocation(_) => {
-                Err(CodecError::Invalid { kind: Self::KIND, rule: "the attestations are in the order of their bytes" })
+            Self::Equivocation(both) => {
+                both.first.validate()?;
+                both.second.validate()?;
+                let rule = "the attestations are in the order of their bytes";
+                let in_order = encode(&both.first) <= encode(&both.second);
+                if in_order { Ok(()) } else { Err(CodecError::Invalid { kind: Self::KIND, rule }) }
             }
             Self::Fork(fork) => fork.validate(),
             Self::ExecutionFault(fault) => fault.validate(),

@@ -89,7 +89,7 @@ fn service(many: u64) -> Vec<u64> {
             "idempotency_key": key, "account": account, "symbol": "BTC", "side": side, "price": price, "quantity": 5,
         })
     };
-    let side = |n: u64| if n % 2 == 0 { "buy" } else { "sell" };
+    let side = |n: u64| if n.is_multiple_of(2) { "buy" } else { "sell" };
     let mut setup: Vec<Value> = (0..many).map(|n| event(2_000, "balance", account(n))).collect();
     let price = |n: u64| 100 + n % 2 * 50 + n % 7;
     setup.extend((0..many).map(|n| event(2_000, "place", order(&format!("k{n}"), n, side(n), price(n)))));

@@ -229,7 +229,10 @@ impl Reply {
                 let ascend = |a: &EpochStart, b: &EpochStart| a.epoch < b.epoch && a.first < b.first;
                 rule(epochs.is_sorted_by(ascend), "epochs and their beginnings ascend strictly")
             }
-            Self::Receipt(placed) => rule(placed.receipt.len() <= RECEIPT_BYTES_MAX, "a receipt has at most 1 KiB"),
+            Self::Receipt(placed) => {
+                placed.attestation.as_ref().map_or(Ok(()), Canonical::validate)?;
+                rule(placed.receipt.len() <= RECEIPT_BYTES_MAX, "a receipt has at most 1 KiB")
+            }
             Self::Sending(sending) => rule(sending.bytes <= TRANSFER_BYTES_MAX, "a transfer has at most 8 MiB"),
             Self::Snapshot(record) => record.validate(),
             Self::Same | Self::Continuity(_) | Self::Subtrees(_) | Self::Refused(_) => Ok(()),

@@ -139,6 +139,8 @@ impl World {
             Event::Submit => self.submit(),
             Event::Fault => self.fault(),
             Event::Heal { from, to } => drop(self.blocked.remove(&(from, to))),
+            // Once the faults have stopped, the liar stays cut off.
+            Event::Restart { node } if self.healthy && self.is_liar(node) => {}
             Event::Restart { node } => self.nodes[node].start(self.now_ms, &self.roster),
             Event::Cut { a, b, connection } => {
                 if self.connections.get(&(a, b)) == Some(&connection) && self.is_blocked(a, b) {

@@ -35,7 +35,12 @@ impl LedgerReader {
         if !genesis.has_succession() {
             return Ok(found);
         }
-        let end = self.last_receipt()?.map_or(genesis.epoch, |(last, _)| last.epoch);
+        let end = match self.last_receipt() {
+            Ok(last) => last.map_or(genesis.epoch, |(last, _)| last.epoch),
+            // Whoever verifies names it; here every step is asked.
+            Err(JournalError::Damaged { .. }) => u64::MAX,
+            Err(error) => return Err(error),
+        };
         for record in self.stored_epochs()? {
             take(&mut found, genesis, record);
         }

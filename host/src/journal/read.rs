@@ -31,6 +31,9 @@ pub struct LedgerReader {
     base: Option<Base>,
 }
 
+/// Rows of the stored state: ledger and key, value.
+type StateRows = redb::Range<'static, (u32, &'static [u8]), &'static [u8]>;
+
 impl LedgerReader {
     pub(super) fn new(transaction: &ReadTransaction, ledger: LedgerNo) -> Result<Self, JournalError> {
         Ok(Self {
@@ -196,10 +199,7 @@ impl LedgerReader {
     }
 
     /// Entries of the stored state with these keys.
-    pub(super) fn state_rows(
-        &self,
-        keys: RangeInclusive<&[u8]>,
-    ) -> Result<redb::Range<'static, (u32, &'static [u8]), &'static [u8]>, JournalError> {
+    pub(super) fn state_rows(&self, keys: RangeInclusive<&[u8]>) -> Result<StateRows, JournalError> {
         self.state.range((self.ledger, *keys.start())..=(self.ledger, *keys.end())).map_err(from_redb)
     }
 

@@ -100,7 +100,8 @@ impl SignedHead {
             Self::Checkpoint(note) if note.len() > CHECKPOINT_BYTES_MAX => {
                 Err(CodecError::Invalid { kind: "evidence", rule: "a checkpoint has at most 128 KiB" })
             }
-            _ => Ok(()),
+            Self::Checkpoint(_) => Ok(()),
+            Self::Attestation(attestation) => attestation.validate(),
         }
     }
 }

@@ -98,11 +98,6 @@ impl Cluster {
         }
     }
 
-    /// The key that attests what this node orders.
-    pub fn attester(&self, node: usize) -> &str {
-        &self.keys[node][1]
-    }
-
     /// Grants the ledger to a node, signed with the operator key of the first one, and hands it to that node.
     pub fn grant(&self, to: usize, epoch: u64) -> String {
         let path = self.bench(to).node().join(format!("grant-{epoch}"));

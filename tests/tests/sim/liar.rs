@@ -71,7 +71,7 @@ pub async fn mouth(liar: usize, nodes: usize, lie: Lie, seed: u64, watch: Arc<Mu
     let outer = Arc::new(link(liar, PORT, (0..nodes).filter(|peer| *peer != liar), seed).await);
     let mut inner = Vec::new();
     for peer in (0..nodes).filter(|peer| *peer != liar) {
-        let towards = link(peer, port_towards(peer), [liar].into_iter(), seed ^ peer as u64 + 1).await;
+        let towards = link(peer, port_towards(peer), [liar].into_iter(), seed ^ (peer as u64 + 1)).await;
         let mouth =
             Mouth { lie, peer, liar, random: SplitMix(seed + peer as u64), said: Vec::new(), watch: watch.clone() };
         inner.push((towards, mouth));

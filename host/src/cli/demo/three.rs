@@ -53,9 +53,9 @@ fn together(trio: &mut Trio) -> Result<(), CliError> {
     chapter("Three nodes share a ledger: a owns it, b and c do every step again and cosign");
     (0..NAMES.len()).try_for_each(|node| trio.start(node))?;
     trio.until(OWNER, "a majority", |ledger| ledger["can go on"] == true)?;
-    for node in 1..NAMES.len() {
+    for (node, name) in NAMES.iter().enumerate().skip(1) {
         let (ledger, _) = trio.until_equal(node)?;
-        println!("{}         {}", NAMES[node], standing(&ledger));
+        println!("{name}         {}", standing(&ledger));
     }
     Ok(())
 }
@@ -108,11 +108,11 @@ fn verified_by_each(trio: &mut Trio) -> Result<(), CliError> {
     chapter("Each of them verifies for itself");
     (0..NAMES.len()).try_for_each(|node| trio.stop(node))?;
     let mut roots = Vec::new();
-    for node in 0..NAMES.len() {
+    for (node, name) in NAMES.iter().enumerate() {
         let report = trio.command(node, &["verify", LEDGER])?;
         let root = text_of(&report, "state root");
         let (verdict, end) = (text_of(&report, "verdict"), text::count(number_of(&report, "to")));
-        println!("{}         {verdict}: {end} receipts, state root {root}", NAMES[node]);
+        println!("{name}         {verdict}: {end} receipts, state root {root}");
         roots.push(root);
     }
     if roots.iter().any(|root| *root != roots[OWNER]) {

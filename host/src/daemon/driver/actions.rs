@@ -46,7 +46,7 @@ impl Driver {
                 }
                 Action::Answered { from, request, reply } => self.answered(from, request, reply),
                 Action::Decide { finding, protected, leads, proposed } => {
-                    self.to_decide(finding, (protected, leads), proposed);
+                    self.ask_for_decision(finding, (protected, leads), proposed);
                 }
                 Action::Evidence(evidence) => {
                     self.keep_evidence(&evidence);

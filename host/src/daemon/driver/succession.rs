@@ -99,6 +99,9 @@ impl Driver {
     pub(super) fn take_grant(&mut self, now_ms: u64, selector: &str, grant: &[u8]) -> Result<u64, String> {
         let entry = self.node.find_ledger(selector).map_err(|error| error.to_string())?;
         let seat = self.federation.seat(entry.id).ok_or("this node does not serve the ledger")?;
+        if seat.roster.voting().count() > 1 {
+            return Err("a ledger with other voting members cannot be taken over by a running node yet".to_owned());
+        }
         let command: SignedCommand = decode_canonical(grant).map_err(|error| error.to_string())?;
         command.may_begin_epoch(entry.id, &entry.genesis).map_err(|error| error.to_string())?;
         let signed = SignedGrant::of_command(entry.id, &command).ok_or("the command begins no epoch")?;

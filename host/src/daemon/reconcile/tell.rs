@@ -92,7 +92,12 @@ impl Driver {
     }
 
     /// A difference was found, and is to be decided about.
-    pub(in crate::daemon) fn to_decide(&mut self, finding: Finding, (protected, leads): (u64, bool), proposed: Remedy) {
+    pub(in crate::daemon) fn ask_for_decision(
+        &mut self,
+        finding: Finding,
+        (protected, leads): (u64, bool),
+        proposed: Remedy,
+    ) {
         self.reconciler.told.found.take_if(|found| *found == finding);
         let ledger = finding.ledger;
         self.watch_orders();

@@ -99,9 +99,8 @@ impl Signed {
         if checkpoint.ledger != header.ledger || !reaches {
             return Err(BundleError::OtherLog(place));
         }
-        match &self.policy {
-            Some(policy) => drop(policy.check(&note).map_err(BundleError::Untrusted)?),
-            None => {}
+        if let Some(policy) = &self.policy {
+            policy.check(&note).map_err(BundleError::Untrusted)?;
         }
         self.signed_epoch = Some(self.signer_of(&note)?);
         self.log = Some((checkpoint.size, checkpoint.log_root));
