@@ -9,7 +9,7 @@ use std::{
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 /// Questions after which a test that waits gives up.
-const QUESTIONS_MAX: usize = 3_000;
+const QUESTIONS_MAX: usize = 20_000;
 
 /// Nodes with the ledger `incident`; the first one owns it.
 pub struct Cluster {

@@ -22,6 +22,8 @@ use std::{
 
 /// The node that is killed.
 const KILLED: usize = 1;
+/// Digits of a root that are printed.
+const ROOT_DIGITS: usize = 16;
 /// The incident is told in so many parts.
 const PARTS: usize = 4;
 
@@ -54,7 +56,8 @@ fn together(trio: &mut Trio) -> Result<(), CliError> {
     (0..NAMES.len()).try_for_each(|node| trio.start(node))?;
     trio.until(OWNER, "a majority", |ledger| ledger["can go on"] == true)?;
     for (node, name) in NAMES.iter().enumerate().skip(1) {
-        let (ledger, _) = trio.until_equal(node)?;
+        trio.until_equal(node)?;
+        let (ledger, _) = trio.until(node, "hearing the owner", |ledger| ledger["can go on"] == true)?;
         println!("{name}         {}", standing(&ledger));
     }
     Ok(())
@@ -95,7 +98,7 @@ fn damaged(trio: &mut Trio, events: &str) -> Result<(), CliError> {
         return Err(CliError::Fault("the damage was not found".to_owned()));
     }
     drop(node);
-    let doctor = trio.command(FAR, &["doctor", "--repair"])?;
+    let doctor = trio.command(FAR, &["doctor", LEDGER, "--repair"])?;
     println!("doctor    {}", text_of(&doctor["findings"][0], "outcome"));
     submit(trio, events)?;
     trio.start(FAR)?;
@@ -135,9 +138,6 @@ fn submit(trio: &Trio, events: &str) -> Result<(), CliError> {
 
 fn standing(ledger: &Value) -> String {
     let stale = if ledger["can go on"] == true { "" } else { ", reads are stale" };
-    format!(
-        "{} receipts, state root {}{stale}",
-        text::count(number_of(ledger, "receipts")),
-        text_of(ledger, "state root")
-    )
+    let (receipts, root) = (text::count(number_of(ledger, "receipts")), text_of(ledger, "state root"));
+    format!("{receipts} receipts, state root {}{stale}", root.get(..ROOT_DIGITS).unwrap_or(&root))
 }
