@@ -64,7 +64,9 @@ impl Reprise {
         let failed = |why: String| CliError::Fault(format!("`reprise {}`: {why}", arguments.join(" ")));
         let output = self.command(arguments).output().map_err(|error| failed(error.to_string()))?;
         if output.status.code() != Some(exit) {
-            return Err(failed(format!("{}, {}", output.status, message(&output.stderr))));
+            // A verdict is a report, not a message.
+            let said = [message(&output.stderr), message(&output.stdout)].join("\n");
+            return Err(failed(format!("{}, {}", output.status, said.trim())));
         }
         let printed = String::from_utf8_lossy(&output.stdout);
         let last = printed.lines().last().unwrap_or("null");

@@ -168,11 +168,12 @@ impl Trio {
         }
     }
 
-    /// Waits until a node has what the owner has.
+    /// Waits until a node has what the owner has, and the owner's signature over all of it.
     pub(crate) fn until_equal(&self, node: usize) -> Result<(Value, Duration), CliError> {
         let owner = self.ledger(OWNER)?;
-        let same =
-            |ledger: &Value| ["receipts", "log root", "state root"].iter().all(|what| ledger[what] == owner[what]);
+        let same = |ledger: &Value| {
+            ["receipts", "log root", "state root", "attested up to"].iter().all(|what| ledger[what] == owner[what])
+        };
         self.until(node, "catching up", same)
     }
 }
