@@ -14,14 +14,16 @@ pub(crate) use self::start::witnessed_state;
 
 use self::{signed::Signed, start::Start, steps::Steps};
 use super::{
-    BUNDLE_PACKAGES_BYTES_MAX, BundleError, BundleHeader, BundleKind, Place, Section,
+    BUNDLE_PACKAGES_BYTES_MAX, BundleError, BundleHeader, BundleKind, BundleMark, Place, Section,
     edge::{LogEdge, Peaks},
     frame::Piece,
+    mark::LogOfBundle,
 };
 use crate::{
     attestation::{Attestation, PublicKey},
     checkpoint::{Ancestry, CheckpointRecord, SignedCheckpoint},
     digest::{BundleDigest, EngineProfileDigest, LeafHash, PackageDigest},
+    finality::FinalMark,
     package::Package,
     receipt::{Receipt, StepRecord},
     snapshot::Manifest,
@@ -39,6 +41,13 @@ pub enum Trust {
     /// This key: the ledger's attester in the epoch of the signature that covers the range. What an attester of another
     /// epoch signed does not count, because who follows whom is the operators' word and not this key's.
     Attester(PublicKey),
+    /// Several keys: that of [`Self::Attester`], and others whose votes count where members have made something final.
+    Members {
+        /// The ledger's attester.
+        attester: PublicKey,
+        /// Other members.
+        others: Vec<PublicKey>,
+    },
     /// A policy about checkpoints: the bundle must have one that it accepts.
     Policy(TrustPolicy),
 }
@@ -70,6 +79,9 @@ pub enum Checked {
     Step(Box<BundleStep>),
     /// The attestation over the last step.
     Attestation(Box<Attestation>),
+    /// What members have made final: of the bundle's log, with signatures that hold. Whether theirs count is for
+    /// [`FinalMark::vouched`].
+    Final(Box<FinalMark>),
     /// An item that only stands for others.
     Taken,
     /// Everything holds.
@@ -180,6 +192,7 @@ impl Body {
                 let attestation = self.steps.attestation(place, &bytes, self.signed.attesters())?;
                 Ok(Checked::Attestation(Box::new(attestation)))
             }
+            Section::Final => self.final_mark(place, &bytes),
         }
     }
 
@@ -260,6 +273,15 @@ impl Body {
         let manifest: Manifest = decode(place, bytes)?;
         self.start.manifest(manifest)?;
         Ok(Checked::Manifest(manifest))
+    }
+
+    fn final_mark(&self, place: Place, bytes: &[u8]) -> Result<Checked, BundleError> {
+        skim::final_mark(bytes).ok_or(BundleError::TooMany(place))?;
+        let of_bundle: BundleMark = decode(place, bytes)?;
+        let (_, last) = self.steps.last().expect("a bundle has a receipt");
+        let (ledger, size, root) = (self.header.ledger, self.header.to, self.steps.log_root());
+        of_bundle.check(place, &LogOfBundle { ledger, size, last, root })?;
+        Ok(Checked::Final(Box::new(of_bundle.mark)))
     }
 
     fn receipt(&mut self, place: Place, bytes: Vec<u8>) -> Result<Checked, BundleError> {

@@ -39,7 +39,7 @@ impl Signed {
         let mut trusted = None;
         let policy = match trust {
             Trust::GenesisRecord => None,
-            Trust::Attester(expected) => {
+            Trust::Attester(expected) | Trust::Members { attester: expected, .. } => {
                 trusted = Some(is_one(*expected)?);
                 None
             }
