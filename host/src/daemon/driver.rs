@@ -3,6 +3,7 @@
 
 mod actions;
 mod attest;
+mod finals;
 mod report;
 mod succession;
 
