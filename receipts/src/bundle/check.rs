@@ -48,7 +48,8 @@ pub enum Trust {
         /// Other members.
         others: Vec<PublicKey>,
     },
-    /// A policy about checkpoints: the bundle must have one that it accepts.
+    /// A policy about checkpoints: the bundle must have one that it accepts. Its quorum of witnesses may have cosigned the
+    /// checkpoint, or made a log final that has everything in the bundle.
     Policy(TrustPolicy),
 }
 
@@ -59,7 +60,7 @@ pub enum Checked {
     Header(Box<BundleHeader>),
     /// A package.
     Package(PackageDigest, Box<Package>),
-    /// A checkpoint that the trust covers.
+    /// A checkpoint that the trust covers; a policy's quorum may still be owed, until the end.
     Note(Box<SignedCheckpoint>),
     /// The record of the checkpoint.
     CheckpointRecord(Box<CheckpointRecord>),
@@ -198,6 +199,7 @@ impl Body {
 
     fn end(&mut self) -> Result<(), BundleError> {
         self.start.end()?;
+        self.signed.end()?;
         if self.header.kind == BundleKind::Checkpoint {
             return Ok(());
         }
@@ -275,12 +277,13 @@ impl Body {
         Ok(Checked::Manifest(manifest))
     }
 
-    fn final_mark(&self, place: Place, bytes: &[u8]) -> Result<Checked, BundleError> {
+    fn final_mark(&mut self, place: Place, bytes: &[u8]) -> Result<Checked, BundleError> {
         skim::final_mark(bytes).ok_or(BundleError::TooMany(place))?;
         let of_bundle: BundleMark = decode(place, bytes)?;
         let (_, last) = self.steps.last().expect("a bundle has a receipt");
         let (ledger, size, root) = (self.header.ledger, self.header.to, self.steps.log_root());
         of_bundle.check(place, &LogOfBundle { ledger, size, last, root })?;
+        self.signed.witness(&self.header, &of_bundle.mark);
         Ok(Checked::Final(Box::new(of_bundle.mark)))
     }
 

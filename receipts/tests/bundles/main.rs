@@ -5,8 +5,11 @@ mod fuzz;
 mod malformed;
 mod sample;
 
+use reprise_abi::encode;
 use reprise_receipts::{
-    bundle::{BUNDLE_MAGIC, BundleCheck, BundleError, BundleReader, BundleWriter, Checked, Piece, Section, Trust},
+    bundle::{
+        BUNDLE_MAGIC, BundleCheck, BundleError, BundleMark, BundleReader, BundleWriter, Checked, Piece, Section, Trust,
+    },
     digest::BundleDigest,
     trust_policy::{PolicyRefusal, TrustPolicy},
 };
@@ -115,6 +118,32 @@ fn a_final_mark_comes_with_every_kind_of_bundle() {
             }
         }
         assert_eq!(marks, [(size, true, true)], "{name}");
+    }
+}
+
+/// Members are the witnesses: their votes on a log that has the whole bundle are their cosignatures, and no fewer.
+#[test]
+fn a_policys_quorum_may_be_in_the_final_mark() {
+    let log = reprise_receipts::checkpoint::Checkpoint::note_key(sample::genesis().ledger_id(), key());
+    let witness = |name: &str, key| {
+        format!("witness {name} {}\n", reprise_receipts::checkpoint::CosignerKey::new("w.test", key).unwrap())
+    };
+    let (member, stranger) = (witness("m", sample::member().public()), witness("s", sample::package_key()));
+    let policy = |quorum: &str| {
+        let text = format!("log {log}\n{member}{stranger}group all all m s\nquorum {quorum}\n");
+        Trust::Policy(TrustPolicy::parse(text.as_bytes()).unwrap())
+    };
+    let [_, (_, replay), _, (_, checkpoint)] = drafts();
+    let read = |draft: &Draft, quorum: &str| read(&draft.to_bytes(), 100, policy(quorum)).map(|_| ());
+    let refused = Err(BundleError::Untrusted(PolicyRefusal::NoQuorum { found: 0, known: 2 }));
+    assert_eq!(read(&replay, "m"), Ok(()));
+    assert_eq!(read(&replay, "all"), refused);
+    assert_eq!(read(&checkpoint, "m"), refused, "the last receipts of the checkpoint are not final");
+    for size in [sample::TO - 1, sample::TO] {
+        let mut other = replay.clone();
+        let mark = BundleMark::of(Ledger::new().mark(size), sample::TO, &Ledger::new().tiles()).unwrap();
+        *other.item(Section::Final, 0) = encode(&mark);
+        assert_eq!(read(&other, "m").is_ok(), size == sample::TO);
     }
 }
 
