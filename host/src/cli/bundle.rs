@@ -115,7 +115,7 @@ fn import(path: &Path, trust: &Trust, dry_run: bool, dir: &Path, print: Printer)
         head(&imported.header)
             .with("new receipts", imported.receipts)
             .with("new packages", imported.packages)
-            .with("final receipts", imported.final_size),
+            .with("final", imported.final_size),
     );
     Ok(Exit::Done)
 }

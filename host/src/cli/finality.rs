@@ -5,7 +5,7 @@ use crate::{
     bundles::Verified,
     daemon::config::NodeConfig,
     finality::{describe, signers},
-    journal::LedgerEntry,
+    journal::{JournalError, KeptMark, LedgerEntry},
     node::Node,
 };
 use reprise_receipts::{
@@ -15,13 +15,13 @@ use reprise_receipts::{
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, ops::Range};
 
-/// The final mark that a ledger has here.
+/// The final mark that a ledger has here, or what is wrong with it.
 pub(super) fn kept(node: &Node, entry: &LedgerEntry) -> Result<Option<Value>, CliError> {
-    let kept = node.journal().final_mark(entry.no)?;
-    Ok(kept.map(|kept| {
-        let names = names(node);
-        describe(&kept, |key| names.get(key).cloned())
-    }))
+    match node.journal().final_mark(entry.no) {
+        Ok(kept) => Ok(kept.map(|kept| by_name(node, &kept))),
+        Err(error @ JournalError::Damaged { .. }) => Ok(Some(error.to_string().into())),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Which of the receipts that match are final: a verification has held the mark against their log.
@@ -31,12 +31,9 @@ pub(super) fn of_ledger(
     entry: &LedgerEntry,
     verdict: &Verdict,
 ) -> Result<Record, CliError> {
-    let (Some(kept), Verdict::Match(range)) = (node.journal().final_mark(entry.no)?, verdict) else {
-        return Ok(report);
-    };
-    let names = names(node);
-    let shown = describe(&kept, |key| names.get(key).cloned());
-    Ok(split(report, range.from..range.to, kept.mark.size()).with("final mark", shown))
+    let Verdict::Match(range) = verdict else { return Ok(report) };
+    let Some(kept) = node.journal().final_mark(entry.no)? else { return Ok(report) };
+    Ok(split(report, range.from..range.to, kept.mark.size()).with("final mark", by_name(node, &kept)))
 }
 
 /// What a bundle says is final, and for whom.
@@ -78,6 +75,11 @@ fn split(report: Record, range: Range<u64>, size: u64) -> Record {
     let end = size.clamp(range.start, range.end);
     let text = |range: Range<u64>| (!range.is_empty()).then(|| format!("{}..{}", range.start, range.end));
     report.with("final", text(range.start..end)).with("attested only", text(end..range.end))
+}
+
+fn by_name(node: &Node, kept: &KeptMark) -> Value {
+    let names = names(node);
+    describe(kept, |key| names.get(key).cloned())
 }
 
 /// The members that this node knows by name, by their receipt-signing keys. A configuration that cannot be read names
