@@ -57,14 +57,20 @@ fn keep(node: &Node, mark: FinalMark) {
 
 /// A node `a` that knows b and c, with a ledger of which the first [`FINAL`] receipts are final.
 fn bench() -> Bench {
+    let bench = with_peers();
+    let node = Node::open(&bench.node(), Access::Write).unwrap();
+    keep(&node, mark(&node, FINAL));
+    bench
+}
+
+/// The same before anything is final.
+fn with_peers() -> Bench {
     let bench = Bench::with_events(EVENTS);
     let peer = |name: &str, byte: u8| {
         format!("\n[[peer]]\nname = \"{name}\"\nkey = \"{}\"\nreceipts = \"{}\"\n", member(byte + 100), member(byte))
     };
     let config = ["name = \"a\"\n".to_owned(), peer("b", B), peer("c", C)].concat();
     std::fs::write(bench.node().join("node.toml"), config).unwrap();
-    let node = Node::open(&bench.node(), Access::Write).unwrap();
-    keep(&node, mark(&node, FINAL));
     bench
 }
 
@@ -226,18 +232,39 @@ fn damage_and_loss_below_the_mark_are_found() {
     tamper(60);
     bench.run(&["verify", "incident"]).says(1, &["divergent", "receipt record", "50"]);
     tamper(60);
-    {
-        let node = Node::open(&bench.node(), Access::Write).unwrap();
-        let no = node.find_ledger("incident").unwrap().no;
-        let mut state = StateTrie::new();
-        for step in node.journal().read(no).unwrap().steps(0..150).unwrap() {
-            let record: StepRecord = decode_canonical(step.unwrap().unwrap().record()).unwrap();
-            state.apply(&record.diff).unwrap();
-        }
-        node.journal().cut(no, 150, &state).unwrap();
-    }
+    lose_the_end(&bench, 150);
     let ended = bench.run(&["verify", "incident", "--json"]).says(1, &["final mark", "150 receipts"]);
     assert_eq!(ended.json()["sequence number"], 150);
+}
+
+/// All receipts but the first `size` are gone, and nothing tells why.
+fn lose_the_end(bench: &Bench, size: u64) {
+    let node = Node::open(&bench.node(), Access::Write).unwrap();
+    let no = node.find_ledger("incident").unwrap().no;
+    let mut state = StateTrie::new();
+    for step in node.journal().read(no).unwrap().steps(0..size).unwrap() {
+        let record: StepRecord = decode_canonical(step.unwrap().unwrap().record()).unwrap();
+        state.apply(&record.diff).unwrap();
+    }
+    node.journal().cut(no, size, &state).unwrap();
+}
+
+/// A rollback from before the mark took nothing back of it, and is not blamed.
+#[test]
+fn an_earlier_rollback_does_not_explain_what_is_lost() {
+    let bench = with_peers();
+    let rollback = ["recover", "rollback", "incident", "--to", "49", "--attested", "--reason", "long ago"];
+    bench.run(&rollback).says(0, &[]);
+    bench.submit(&support::events(EVENTS)).says(0, &["new receipts"]);
+    {
+        let node = Node::open(&bench.node(), Access::Write).unwrap();
+        keep(&node, mark(&node, FINAL));
+    }
+    bench.run(&["verify", "incident"]).says(0, &["0..200"]);
+    lose_the_end(&bench, 150);
+    let ended = bench.run(&["verify", "incident", "--json"]).says(1, &["final mark", "150 receipts"]);
+    assert_eq!(ended.json()["sequence number"], 150);
+    assert!(!ended.json()["found"].as_str().unwrap().contains("rollback"));
 }
 
 fn export(bench: &Bench, name: &str, args: &[&str]) -> String {

@@ -5,7 +5,9 @@
 //! rollback. One that is shorter is as well: receipts are missing that were final.
 
 use super::{Found, diverges};
-use crate::journal::{Journal, JournalError, KeptMark, LedgerEntry, LedgerReader};
+use crate::journal::{
+    Journal, JournalError, KeptMark, LedgerEntry, LedgerNo, LedgerReader, Quarantined, QuarantinedKind, Rewind,
+};
 use reprise_abi::decode_canonical;
 use reprise_receipts::{FinalMark, LeafHash, Missing, Receipt, Verdict, log::LogTail, verdict::Claim};
 use std::ops::Range;
@@ -113,8 +115,7 @@ fn root_holds(mark: &FinalMark, verified: Verified<'_>) -> Found<()> {
     Err(diverges(mark.receipt.seq, Claim::FinalMark, log.root(), mark.log_root))
 }
 
-/// The ledger is not what was final, at the latest from `place` on; or earlier, where a rollback is on record that says
-/// so.
+/// The ledger is not what was final, at the latest from `place` on; or earlier, where a rollback took it back.
 fn taken_back(
     journal: &Journal,
     entry: &LedgerEntry,
@@ -123,14 +124,30 @@ fn taken_back(
     expected: String,
     found: String,
 ) -> Verdict {
-    // A record of a rollback that is damaged explains nothing.
-    let rewinds = journal.rewinds(entry.no).unwrap_or_default();
-    let rollback = rewinds.into_iter().filter(|rewind| rewind.size < mark.size()).min_by_key(|rewind| rewind.size);
-    match rollback {
+    match rollback_below(journal, entry.no, mark) {
         Some(rollback) => {
             let found = format!("{found}: a rollback to {} receipts is on record: {}", rollback.size, rollback.reason);
             diverges(rollback.size.min(place), Claim::FinalMark, expected, found)
         }
         None => diverges(place, Claim::FinalMark, expected, found),
     }
+}
+
+/// The rollback that cut off what was final, or a later one that went back further. What is damaged or was dropped from
+/// quarantine explains nothing.
+fn rollback_below(journal: &Journal, no: LedgerNo, mark: &FinalMark) -> Option<Rewind> {
+    let rewinds = journal.rewinds(no).unwrap_or_default();
+    let first = rewinds.iter().position(|rewind| cut_off(journal, no, rewind, mark))?;
+    let below = rewinds.into_iter().skip(first).filter(|rewind| rewind.size < mark.size());
+    below.min_by_key(|rewind| rewind.size)
+}
+
+/// The last receipt that was final is among those that a rollback cut off.
+fn cut_off(journal: &Journal, no: LedgerNo, rewind: &Rewind, mark: &FinalMark) -> bool {
+    let place = mark.receipt.seq;
+    let is_last = |record: &Quarantined| {
+        (record.kind, record.seq) == (QuarantinedKind::Receipt, place) && LeafHash::of(&record.bytes) == mark.leaf()
+    };
+    (rewind.size..rewind.old_size).contains(&place)
+        && journal.quarantined(no, rewind.case).is_ok_and(|records| records.iter().any(is_last))
 }
