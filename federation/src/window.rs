@@ -7,15 +7,19 @@
 //! Two different votes of one member on one size are kept as what they are: evidence.
 
 use crate::{
-    limits::OPEN_WINDOWS_MAX,
+    limits::{MEMBERS_MAX, OPEN_WINDOWS_MAX},
     membership::{Roster, WindowRule},
     message::{Mark, Vote},
 };
 use reprise_receipts::{
-    PublicKey,
+    FinalMark, PublicKey, Receipt,
     evidence::{Equivocation, Evidence},
+    finality::{FINAL_VOTES_MAX, FinalVote},
 };
 use std::collections::{BTreeMap, BTreeSet};
+
+// A mark has room for every member's vote.
+const _: () = assert!(MEMBERS_MAX <= FINAL_VOTES_MAX);
 
 /// A window with a quorum of equal votes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,6 +167,20 @@ impl FinalWindow {
         let signed = self.votes.iter().filter(|vote| about(vote) && vote.verify().is_ok());
         let by_signer: BTreeMap<PublicKey, Vote> = signed.map(|vote| (vote.signer, *vote)).collect();
         quorum(&by_signer, roster).is_some_and(|window| window.mark == self.mark)
+    }
+
+    /// The votes as a proof that outlives them, with the last receipt of the window. `None`: without those that attest
+    /// something else, another epoch for instance, they are no quorum.
+    #[must_use]
+    pub fn proof(&self, last: &Receipt, roster: &Roster) -> Option<FinalMark> {
+        let unsigned = FinalMark::unsigned(last.clone(), self.mark.log_root);
+        let body = unsigned.body();
+        let attested = self.votes.iter().filter(|vote| vote.attestation().body == body);
+        let mark = attested.fold(unsigned, |mark, vote| {
+            let Vote { signer, attested, time_s, cosigned, .. } = *vote;
+            mark.with(FinalVote { signer, attested, time_s, cosigned })
+        });
+        (mark.votes.len() >= roster.needed()).then_some(mark)
     }
 }
 

@@ -6,12 +6,14 @@
 //! | `export` | from a journal to a file |
 //! | `verify` | a file and whom to trust: match, divergent or incomparable |
 //! | `redo` | one step again, on a whole state or on a witness |
+//! | `finality` | what members have made final: taken along, and kept |
 //! | `import` | from a file into a journal: verified first, staged, visible at the end or not at all |
 
 mod error;
 mod executors;
 mod export;
 mod file;
+mod finality;
 mod import;
 mod redo;
 mod verify;

@@ -14,6 +14,7 @@ mod drill;
 mod drivers;
 mod error;
 mod evidence;
+mod finality;
 mod grant;
 mod key;
 mod ledger;

@@ -32,6 +32,7 @@ pub mod effects;
 pub mod engine;
 pub mod events;
 pub mod evidence;
+mod finality;
 pub mod journal;
 pub mod keys;
 pub mod link;

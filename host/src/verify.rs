@@ -8,6 +8,7 @@
 //! A ledger that begins with a checkpoint on this node is verified from there: log, last receipt and state of then hang
 //! on the signatures over what comes after, or on the checkpoint's.
 
+mod finality;
 mod leaves;
 mod replay;
 mod segment;
@@ -165,7 +166,7 @@ fn conclude(
     if let Err(verdict) = leaves::check_log(&reader, log.clone(), leaves)? {
         return Ok(verdict);
     }
-    let attested = match signatures::check(&reader, entry, (&range, log), leaves, jobs.min(JOBS_MAX))? {
+    let attested = match signatures::check(&reader, entry, (&range, log.clone()), leaves, jobs.min(JOBS_MAX))? {
         Ok(attested) => attested,
         Err(verdict) => return Ok(verdict),
     };
@@ -177,6 +178,10 @@ fn conclude(
         if let Some(divergence) = stored_state::differs(&reader, &mut head)? {
             return Ok(Verdict::Divergent(Box::new(divergence)));
         }
+    }
+    let verified = finality::Verified { range: &range, leaves, log };
+    if let Err(verdict) = finality::check(site.journal, entry, &reader, verified)? {
+        return Ok(verdict);
     }
     let covered = attested.map_or(range.start, |seq| seq + 1);
     if covered < range.end || (range.is_empty() && !is_signed(site, origin)?) {

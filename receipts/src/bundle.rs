@@ -8,13 +8,15 @@
 //! ```
 //!
 //! Integers are little-endian. Sections come in the order of their numbers, each with as many items as the header says;
-//! the last four take turns, step by step. There is no compression: nothing in a file is larger than it looks.
+//! receipts, inputs, records and attestations take turns, step by step. There is no compression: nothing in a file is
+//! larger than it looks.
 //!
 //! | module | what it does |
 //! | --- | --- |
 //! | `frame` | bytes to items and back: order, counts, bounds, digest ([`BundleWriter`], [`BundleReader`]) |
 //! | `check` | items to a claim that holds: chain, signatures, starting point ([`BundleCheck`]) |
 //! | `edge` | the log before a range, as a few hashes ([`LogEdge`]) |
+//! | `mark` | what members of the ledger have made final ([`BundleMark`]) |
 //!
 //! Both directions are state machines over byte slices. The memory of a reader is one item, and it grows with the bytes
 //! that have come, never with what a length promises.
@@ -24,6 +26,7 @@ mod edge;
 mod error;
 mod frame;
 mod header;
+mod mark;
 
 pub(crate) use self::check::{skim, witnessed_state};
 pub use self::{
@@ -32,6 +35,7 @@ pub use self::{
     error::{BundleError, Place},
     frame::{BundleReader, BundleWriter, Piece},
     header::{BundleHeader, BundleKind, Section},
+    mark::BundleMark,
 };
 
 use crate::{digest::derive_hasher, package::Package, receipt::StepRecord};
@@ -40,8 +44,10 @@ use reprise_abi::Canonical as _;
 /// First bytes of every bundle.
 pub const BUNDLE_MAGIC: &[u8; 15] = b"reprise bundle\n";
 /// Version of the bundle format that this code writes.
-pub const BUNDLE_VERSION: u16 = 2;
-/// The oldest version that it reads: its headers have no grants.
+pub const BUNDLE_VERSION: u16 = 3;
+/// The version before: nothing in it is about what is final.
+const BUNDLE_VERSION_BEFORE_MARKS: u16 = 2;
+/// The oldest version that it reads: its headers have no grants either.
 pub const BUNDLE_VERSION_OLDEST: u16 = 1;
 /// Most grants of a bundle: the epochs that commands began in its ledger.
 pub const BUNDLE_GRANTS_MAX: usize = 256;

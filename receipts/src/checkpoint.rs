@@ -22,7 +22,7 @@ mod cosignature;
 mod record;
 
 pub use self::{
-    cosignature::{CosignerKey, cosign},
+    cosignature::{COSIGNATURE_TIME_END_S, CosignerKey, cosign, cosigned_message},
     record::{ANCESTRY_LINKS_MAX, Ancestry, AncestryError, CHECKPOINT_FORMAT, CheckpointClaim, CheckpointRecord, Link},
 };
 

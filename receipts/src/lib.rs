@@ -12,6 +12,8 @@ pub mod checkpoint;
 pub mod command;
 pub mod digest;
 pub mod evidence;
+mod few;
+pub mod finality;
 pub mod genesis;
 pub mod ledger;
 pub mod log;
@@ -33,6 +35,7 @@ pub use digest::{
     DiffDigest, EngineProfileDigest, ExecutionRoot, InputDigest, LeafHash, LedgerId, LogRoot, OutputDigest,
     PackageDigest, StateRoot,
 };
+pub use finality::FinalMark;
 pub use genesis::Genesis;
 pub use ledger::{Executed, Head, Sealed};
 pub use note::{NoteKey, NoteSigner};

@@ -81,6 +81,9 @@ pub enum PolicyRefusal {
     /// A signature of a known key does not hold.
     #[error("a signature of a log or witness of the policy does not verify")]
     BadSignature,
+    /// Its quorum is `none`, and something is asked that only witnesses can say.
+    #[error("the policy asks for no quorum of witnesses, so that nobody in it says what is final")]
+    NoWitnesses,
     /// Too few witnesses.
     #[error("the witnesses that cosigned the checkpoint are not a quorum: {found} of {known} have")]
     NoQuorum {
@@ -120,24 +123,45 @@ impl TrustPolicy {
         let log = logs.into_iter().find(|log| made(log.name(), log.key_id()).is_some());
         let log = log.ok_or(PolicyRefusal::Unsigned(ledger))?.clone();
         let mut cosigners = Vec::new();
+        let holds = self.rules_that_hold(|key| {
+            let time_s = made(key.name(), key.key_id()).and_then(|made| split_cosignature(made.signature()));
+            cosigners.extend(time_s.map(|(time_s, _)| Cosigner { key: key.clone(), time_s }));
+            time_s.is_some()
+        });
+        if self.quorum.is_none_or(|quorum| holds[quorum]) {
+            return Ok(Approval { log, cosigners });
+        }
+        Err(PolicyRefusal::NoQuorum { found: cosigners.len(), known: self.witnesses().count() })
+    }
+
+    /// The witnesses of the policy that have signed something else than a note, if they are its quorum; ascending by key.
+    /// Where no quorum is asked for, nobody's word is enough.
+    ///
+    /// # Errors
+    /// [`PolicyRefusal::NoWitnesses`] or [`PolicyRefusal::NoQuorum`].
+    pub fn witnessed(&self, has_signed: impl Fn(&PublicKey) -> bool) -> Result<Vec<PublicKey>, PolicyRefusal> {
+        let quorum = self.quorum.ok_or(PolicyRefusal::NoWitnesses)?;
+        let mut signers: Vec<PublicKey> = self.witnesses().map(CosignerKey::key).filter(&has_signed).collect();
+        signers.sort_unstable();
+        if self.rules_that_hold(|key| has_signed(&key.key()))[quorum] {
+            return Ok(signers);
+        }
+        Err(PolicyRefusal::NoQuorum { found: signers.len(), known: self.witnesses().count() })
+    }
+
+    /// Whether each rule holds, when these witnesses have signed.
+    fn rules_that_hold(&self, mut has_signed: impl FnMut(&CosignerKey) -> bool) -> Vec<bool> {
         let mut holds: Vec<bool> = Vec::with_capacity(self.rules.len());
         for rule in &self.rules {
             let rule_holds = match &rule.kind {
-                RuleKind::Witness(key) => {
-                    let time_s = made(key.name(), key.key_id()).and_then(|made| split_cosignature(made.signature()));
-                    cosigners.extend(time_s.map(|(time_s, _)| Cosigner { key: key.clone(), time_s }));
-                    time_s.is_some()
-                }
+                RuleKind::Witness(key) => has_signed(key),
                 RuleKind::Group { threshold, members } => {
                     members.iter().filter(|member| holds[**member]).count() >= *threshold
                 }
             };
             holds.push(rule_holds);
         }
-        if self.quorum.is_none_or(|quorum| holds[quorum]) {
-            return Ok(Approval { log, cosigners });
-        }
-        Err(PolicyRefusal::NoQuorum { found: cosigners.len(), known: self.witnesses().count() })
+        holds
     }
 
     /// The signatures of the checkpoint that known keys made, all of which hold.
@@ -151,7 +175,8 @@ impl TrustPolicy {
         }
     }
 
-    fn witnesses(&self) -> impl Iterator<Item = &CosignerKey> {
+    /// The witnesses that it names, in their order.
+    pub fn witnesses(&self) -> impl Iterator<Item = &CosignerKey> {
         self.rules.iter().filter_map(|rule| match &rule.kind {
             RuleKind::Witness(key) => Some(key),
             RuleKind::Group { .. } => None,

@@ -106,6 +106,8 @@ pub enum Claim {
     StoredState,
     /// A record of a step that has no receipt.
     Stray,
+    /// The log is not the one that members have made final.
+    FinalMark,
 }
 
 impl Claim {
@@ -131,6 +133,7 @@ impl Claim {
             Self::Attestation => "attestation record",
             Self::StoredState => "state record",
             Self::Stray => "stray record",
+            Self::FinalMark => "final mark",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The doctor finds every damaged byte, names its record, and repairs what the node can prove.
 //!
 //! Faults are flipped bit patterns of one byte of one record, anywhere in a closed journal: steps, rows, state, log,
-//! attestations, packages, genesis, format, settings, checkpoints, chunks, quarantine, rewinds.
+//! attestations, packages, genesis, format, settings, checkpoints, chunks, quarantine, rewinds, final marks.
 
 #[path = "support/book.rs"]
 mod book;
@@ -9,14 +9,15 @@ mod book;
 use book::Book;
 use reprise::{
     archive::{self, Contents, Directory},
-    journal::{GuardedKey, Journal, QuarantinedKind, RawCheckpoint, tamper::Record},
+    journal::{GuardedKey, Journal, KeptMark, QuarantinedKind, RawCheckpoint, tamper::Record},
     recovery::{
         NoWatch, RecoveryError, carry_out,
         doctor::{self, Copies, Options, Outcome, Report, Subject},
         rollback,
     },
 };
-use reprise_receipts::{NoteKey, digest::ChunkId};
+use reprise_abi::decode_canonical;
+use reprise_receipts::{FinalMark, NoteKey, SigningKey, bundle::LogEdge, digest::ChunkId};
 use reprise_tests::{SplitMix, fixture};
 use std::{
     collections::BTreeMap,
@@ -56,6 +57,7 @@ impl Place {
                 _ => false,
             },
             (Self::Guarded(GuardedKey::Settings), Subject::Settings) => true,
+            (Self::Guarded(GuardedKey::Final), Subject::Final) => true,
             (Self::Guarded(GuardedKey::Case(a)), Subject::Case(b)) => a == b,
             (Self::Guarded(GuardedKey::Quarantined(a, b, c)), Subject::Quarantined(d, e, f)) => (a, b, c) == (d, e, f),
             (Self::Guarded(GuardedKey::Rewind(a)), Subject::Rewind(b)) => a == b,
@@ -158,7 +160,17 @@ fn book(steps: u64) -> Book {
     carry_out(&book.site(), &rollback.plan, &mut NoWatch).unwrap();
     recorded.go_on(&book, steps - 7);
     book.journal().bring_state_forward(book.entry.no).unwrap();
+    make_final(&book, steps / 2);
     book
+}
+
+/// Two members have signed so many receipts.
+fn make_final(book: &Book, size: u64) {
+    let reader = book.journal().read(book.entry.no).unwrap();
+    let last = decode_canonical(&reader.receipt(size - 1).unwrap().unwrap()).unwrap();
+    let mark = FinalMark::unsigned(last, LogEdge::of(size, &reader).unwrap().root());
+    let mark = mark.signed(&book.key, 1).signed(&SigningKey::from_secret(&[8; 32]), 2);
+    assert!(book.journal().put_final_mark(book.entry.no, &KeptMark { mark, electorate: None }).unwrap());
 }
 
 fn publisher() -> NoteKey {

@@ -4,7 +4,12 @@ use crate::{
     membership::{Durability, Member, Quorum},
     message::NodeKey,
 };
-use reprise_receipts::{ExecutionRoot, LeafHash, LedgerId, LogRoot, SigningKey, StateRoot, attestation::Signature};
+use reprise_abi::{OutcomeClass, encode};
+use reprise_receipts::{
+    AttestationBody, DiffDigest, EngineProfileDigest, ExecutionRoot, InputDigest, LeafHash, LedgerId, LogRoot,
+    OutputDigest, PackageDigest, SigningKey, StateRoot, attestation::Signature, genesis::PROTOCOL_EPOCH,
+    receipt::RECEIPT_FORMAT,
+};
 
 fn secret(byte: u8) -> SigningKey {
     SigningKey::from_secret(&[byte; 32])
@@ -87,6 +92,52 @@ fn a_quorum_of_equal_votes_is_final_and_no_fewer() {
             assert!(!FinalWindow { votes: twice, ..window }.verify(&roster));
             assert_eq!(windows.final_beyond(10, &roster), None);
         }
+    }
+}
+
+/// What is kept of a window is what a stranger can check: with the receipt that its members attested, and no other.
+#[test]
+fn a_final_window_becomes_a_proof() {
+    let (roster, receipt) = (roster(3, Quorum::Majority), receipt(9));
+    let body = AttestationBody::of(&receipt, LeafHash::of(&encode(&receipt)), LogRoot::from_bytes([1; 32]));
+    let votes = |epochs: &[Option<u64>]| {
+        let vote = |(by, ordered_in): (u8, &Option<u64>)| {
+            let unsigned = Vote { leaf: body.leaf, ordered_in: *ordered_in, ..vote(by, 10, 1) };
+            unsigned.sign(&secret(by + 100))
+        };
+        let votes: Vec<Vote> = (1..).zip(epochs).map(vote).collect();
+        FinalWindow { mark: Mark { size: 10, log_root: votes[0].log_root }, votes }
+    };
+    let mark = votes(&[Some(1); 3]).proof(&receipt, &roster).unwrap();
+    assert_eq!((mark.size(), mark.votes.len(), mark.verify()), (10, 3, Ok(())));
+    // Who names another epoch for the same receipt is left out.
+    let mark = votes(&[Some(1), Some(1), Some(7)]).proof(&receipt, &roster).unwrap();
+    assert_eq!((mark.votes.len(), mark.verify()), (2, Ok(())));
+    assert_eq!(votes(&[Some(1), Some(7)]).proof(&receipt, &roster), None);
+    let other = Receipt { fuel: 1, ..receipt };
+    assert_eq!(votes(&[Some(1); 3]).proof(&other, &roster), None);
+}
+
+fn receipt(seq: u64) -> Receipt {
+    Receipt {
+        format: RECEIPT_FORMAT,
+        ledger: LedgerId::from_bytes([1; 32]),
+        seq,
+        epoch: 1,
+        protocol_epoch: PROTOCOL_EPOCH,
+        engine_profile: EngineProfileDigest::from_bytes([2; 32]),
+        package: PackageDigest::from_bytes([3; 32]),
+        input: InputDigest::from_bytes([4; 32]),
+        logical_time_ms: 5,
+        prior_state: StateRoot::from_bytes([6; 32]),
+        next_state: StateRoot::from_bytes([1; 32]),
+        diff: DiffDigest::from_bytes([7; 32]),
+        execution: ExecutionRoot::from_bytes([1; 32]),
+        output: OutputDigest::from_bytes([8; 32]),
+        class: OutcomeClass::Accepted,
+        code: 0,
+        fuel: 0,
+        previous: LeafHash::NONE,
     }
 }
 

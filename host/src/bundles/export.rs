@@ -6,7 +6,7 @@ mod start;
 pub(crate) use self::start::head_at;
 
 use self::{signed::Signatures, start::Start};
-use super::{BundleFileError, FileWriter};
+use super::{BundleFileError, FileWriter, finality};
 use crate::{
     engine::{EngineProfile, on_engine_thread},
     journal::{Journal, JournalError, LedgerEntry, LedgerReader, RecordKind, StoredCheckpoint},
@@ -15,7 +15,7 @@ use crate::{
 use reprise_abi::encode;
 use reprise_receipts::{
     PublicKey, SigningKey,
-    bundle::{BundleHeader, BundleKind, LogEdge, Section},
+    bundle::{BundleHeader, BundleKind, BundleMark, LogEdge, Section},
     digest::BundleDigest,
     log::prove_inclusion,
     snapshot::{Chunk, ChunkOrder},
@@ -111,6 +111,7 @@ impl Export<'_> {
         if let Some(start) = &start {
             start.count(&mut header);
         }
+        let mark = self.mark(to, &mut header)?;
         let mut file = FileWriter::create(self.out, &header)?;
         if let Some(start) = &start {
             start.write_packages(self.journal, &mut file)?;
@@ -126,7 +127,7 @@ impl Export<'_> {
             start.write_state(&mut file)?;
         }
         self.steps(from..to, &mut file)?;
-        finish(header, file)
+        finish(header, file, mark)
     }
 
     fn steps(&self, range: Range<u64>, file: &mut FileWriter) -> Result<(), BundleFileError> {
@@ -162,6 +163,7 @@ impl Export<'_> {
             Ok(())
         })?;
         header.set_count(Section::Chunk, chunks);
+        let mark = self.mark(size, &mut header)?;
         let mut file = FileWriter::create(self.out, &header)?;
         file.item(Section::Note, note.text().as_bytes())?;
         file.item(Section::CheckpointRecord, &encode(record))?;
@@ -172,7 +174,14 @@ impl Export<'_> {
         file.item(Section::Edge, &encode(&LogEdge::of(size, &self.reader)?))?;
         file.item(Section::Proof, &encode(&prove_inclusion(&self.reader, size, size - 1)?))?;
         self.chunks(record.claim.snapshot, |bytes| file.item(Section::Chunk, bytes))?;
-        finish(header, file)
+        finish(header, file, mark)
+    }
+
+    /// What is final, for a bundle that ends before receipt `end`.
+    fn mark(&self, end: u64, header: &mut BundleHeader) -> Result<Option<BundleMark>, BundleFileError> {
+        let mark = finality::find(self.journal, self.entry, &self.reader, end)?;
+        header.set_count(Section::Final, u64::from(mark.is_some()));
+        Ok(mark)
     }
 
     /// The chunks of a snapshot in their order, one in memory at a time.
@@ -210,7 +219,10 @@ fn is_attester(attester: &PublicKey, signer: Option<&SigningKey>) -> bool {
     signer.is_some_and(|signer| signer.public() == *attester)
 }
 
-fn finish(header: BundleHeader, file: FileWriter) -> Result<Exported, BundleFileError> {
+fn finish(header: BundleHeader, mut file: FileWriter, mark: Option<BundleMark>) -> Result<Exported, BundleFileError> {
+    if let Some(mark) = mark {
+        file.item(Section::Final, &encode(&mark))?;
+    }
     let (digest, bytes) = file.finish()?;
     Ok(Exported { header, digest, bytes })
 }

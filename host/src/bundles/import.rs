@@ -4,7 +4,7 @@
 mod checkpoint;
 mod steps;
 
-use super::{BundleFile, BundleFileError, Verified, verify};
+use super::{BundleFile, BundleFileError, Verified, finality, verify};
 use crate::{
     journal::{Journal, LedgerEntry},
     node::{EngineChoice, Node},
@@ -26,6 +26,8 @@ pub struct Imported {
     pub receipts: u64,
     /// Packages that were not here before.
     pub packages: u64,
+    /// Receipts that are final, if the bundle says so, those who are trusted vouch for it, and they are here.
+    pub final_size: Option<u64>,
 }
 
 /// Where in an import somebody is told of it.
@@ -85,7 +87,7 @@ pub fn import_watched(
     watch.at(Moment::Verified)?;
     let mut file = BundleFile::open(path, trust.clone())?;
     let packages = match verified.header.kind {
-        BundleKind::Replay => take_packages(node, &mut BundleFile::open(path, trust)?)?,
+        BundleKind::Replay => take_packages(node, &mut BundleFile::open(path, trust.clone())?)?,
         BundleKind::Receipt | BundleKind::Checkpoint => 0,
     };
     watch.at(Moment::Packages)?;
@@ -93,8 +95,9 @@ pub fn import_watched(
         BundleKind::Receipt | BundleKind::Replay => steps::import(node, path, &mut file, &verified, existing, watch)?,
         BundleKind::Checkpoint => (checkpoint::import(node.journal(), path, &mut file, &verified, existing, watch)?, 0),
     };
+    let final_size = finality::keep(node.journal(), &entry, verified.mark.as_ref(), &trust)?;
     watch.at(Moment::Published)?;
-    Ok(Imported { entry, header: verified.header, receipts, packages })
+    Ok(Imported { entry, header: verified.header, receipts, packages, final_size })
 }
 
 /// What an import would bring. Nothing is written.

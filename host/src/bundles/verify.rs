@@ -7,7 +7,7 @@ use crate::{
     runner::Runner,
 };
 use reprise_receipts::{
-    Head, LeafHash, Missing, Package, PackageDigest, Receipt, StateTrie, Verdict,
+    FinalMark, Head, LeafHash, Missing, Package, PackageDigest, Receipt, StateTrie, Verdict,
     bundle::{BundleHeader, BundleKind, BundleStep, Checked, Section, Trust},
     digest::BundleDigest,
     snapshot::Restorer,
@@ -26,6 +26,8 @@ pub struct Verified {
     pub redone: u64,
     /// Match; of a replay bundle also divergent or incomparable.
     pub verdict: Verdict,
+    /// What it says is final: of its log, with signatures that hold. Whose they are is for [`FinalMark::vouched`].
+    pub mark: Option<FinalMark>,
 }
 
 /// Verifies a file: order, bounds, digest, chain and signatures; of a replay bundle every step is done again.
@@ -49,6 +51,7 @@ struct Verification {
     redo: Option<Redo>,
     redone: u64,
     last: Option<Receipt>,
+    mark: Option<FinalMark>,
     /// The first that is not match. What comes after it still has to belong together.
     verdict: Option<Verdict>,
 }
@@ -71,6 +74,7 @@ impl Verification {
             redo: None,
             redone: 0,
             last: None,
+            mark: None,
             verdict: None,
         }
     }
@@ -86,6 +90,7 @@ impl Verification {
                 Checked::Chunk(bytes) => self.chunk(&bytes),
                 Checked::Witness(state) => self.start = StartState::Witness(state),
                 Checked::Step(step) => self.step(*step)?,
+                Checked::Final(mark) => self.mark = Some(*mark),
                 Checked::End(found) => digest = Some(found),
                 Checked::Note(_) | Checked::CheckpointRecord(_) | Checked::Ancestry(_) | Checked::Edge(_) => {}
                 Checked::Attestation(_) | Checked::Taken => {}
@@ -101,7 +106,7 @@ impl Verification {
         };
         let verdict = self.verdict.unwrap_or(Verdict::Match(range));
         let digest = digest.expect("a bundle has an end");
-        Ok(Verified { header, digest, redone: self.redone, verdict })
+        Ok(Verified { header, digest, redone: self.redone, verdict, mark: self.mark })
     }
 
     fn begin(&mut self, header: BundleHeader) {

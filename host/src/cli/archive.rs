@@ -132,7 +132,7 @@ fn prune(dir: &Path, ledger: &str, path: &Path, keep: u64, dry_run: bool, print:
 /// The policy that `--key` or `--trust` stands for, about a checkpoint of this ledger.
 pub(super) fn policy(trust: Trust, ledger: LedgerId) -> TrustPolicy {
     match trust {
-        Trust::Attester(key) => TrustPolicy::of_attester(ledger, key),
+        Trust::Attester(key) | Trust::Members { attester: key, .. } => TrustPolicy::of_attester(ledger, key),
         Trust::Policy(policy) => policy,
         Trust::GenesisRecord => unreachable!("arguments name a key or a policy"),
     }

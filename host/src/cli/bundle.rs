@@ -3,6 +3,7 @@
 use super::{
     args::{BundleCommand, ExportOptions, KindArg, TrustArgs},
     error::{CliError, Exit},
+    finality,
     report::{Printer, Record},
     text, verify,
 };
@@ -38,20 +39,22 @@ pub(crate) fn verify_file(path: &Path, trust: &Trust, engine: EngineChoice, prin
         .with("bundle", verified.header.kind.name())
         .with("digest", verified.digest.to_string())
         .with("steps done again", verified.redone);
-    print.record(record);
+    print.record(finality::of_bundle(record, &verified, trust));
     Ok(verify::exit(&verified.verdict))
 }
 
 /// Whom the arguments say to believe.
 pub(crate) fn trust(args: &TrustArgs) -> Result<Trust, CliError> {
-    match (&args.key, &args.trust) {
-        (Some(key), _) => Ok(Trust::Attester(parse_key(key)?)),
-        (None, Some(path)) => {
+    let keys = args.key.iter().map(|key| parse_key(key)).collect::<Result<Vec<_>, _>>()?;
+    match (keys.as_slice(), &args.trust) {
+        ([attester], _) => Ok(Trust::Attester(*attester)),
+        ([attester, others @ ..], _) => Ok(Trust::Members { attester: *attester, others: others.to_vec() }),
+        ([], Some(path)) => {
             let text = read_bounded(path, POLICY_BYTES_MAX as u64)?;
             let policy = TrustPolicy::parse(&text);
             policy.map(Trust::Policy).map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))
         }
-        (None, None) => Err(CliError::Usage(
+        ([], None) => Err(CliError::Usage(
             "whom to believe? give the attester's public key with --key, or a trust policy with --trust".to_owned(),
         )),
     }
@@ -108,8 +111,12 @@ fn import(path: &Path, trust: &Trust, dry_run: bool, dir: &Path, print: Printer)
         Err(BundleFileError::NotImported(verdict)) => return Ok(not_imported(&verdict, print)),
         imported => imported?,
     };
-    print
-        .record(head(&imported.header).with("new receipts", imported.receipts).with("new packages", imported.packages));
+    print.record(
+        head(&imported.header)
+            .with("new receipts", imported.receipts)
+            .with("new packages", imported.packages)
+            .with("final", imported.final_size),
+    );
     Ok(Exit::Done)
 }
 
@@ -145,11 +152,12 @@ fn inspect(path: &Path, print: Printer) -> Result<Exit, CliError> {
                 record = record.with("package", package);
             }
             Checked::Note(note) => record = record.with("checkpoint over", note.checkpoint().size),
+            Checked::Final(mark) => record = record.with("final mark", finality::shown(&mark, &Trust::GenesisRecord)),
             Checked::End(digest) => record = record.with("digest", digest.to_string()),
             _ => {}
         }
     }
-    print.record(record.with("signed by", "the attester that the genesis record names; nobody says whose key that is"));
+    print.record(record.with("signed by", "the attester that the genesis record names; nobody says whose key that is, nor vouches for those of a final mark"));
     Ok(Exit::Done)
 }
 

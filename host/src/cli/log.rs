@@ -64,6 +64,7 @@ pub(crate) fn prove(dir: &Path, ledger: &str, seq: u64, out: &Path, print: Print
 
 /// `reprise receipts check-proof`: needs no node.
 pub(crate) fn check_proof(options: &CheckProofOptions, print: Printer) -> Result<Exit, CliError> {
+    options.trust.only_key()?;
     let trust = bundle::trust(&options.trust)?;
     let file = read_bounded(&options.file, PROOF_FILE_BYTES_MAX as u64)?;
     let refused = |error: ProofFileError| CliError::Refusal(format!("{}: {error}", options.file.display()));

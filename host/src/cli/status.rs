@@ -2,6 +2,7 @@
 
 use super::{
     error::{CliError, Exit},
+    finality,
     report::{Printer, Record},
     text,
 };
@@ -80,6 +81,7 @@ pub(crate) fn ledger(node: &Node, entry: &LedgerEntry) -> Result<Record, CliErro
         .with("passed over", start.passed_over.iter().map(|(way, why)| format!("{way}: {why}")).collect::<Vec<_>>())
         .with("checkpoints", checkpoints.len())
         .with("last checkpoint", checkpoints.last().map(|checkpoint| checkpoint.record.claim.size))
+        .with("final mark", finality::kept(node, entry)?)
         .with("another history was attested", other_history.collect::<Vec<_>>())
         .with("host faults on record", incidents.len())
         .with("can go on", why_not.is_none())

@@ -5,6 +5,7 @@ mod file;
 use super::{
     args::VerifyOptions,
     error::{CliError, Exit},
+    finality,
     report::{Printer, Record},
     text,
 };
@@ -32,7 +33,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(options: &VerifyOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
     let file = Path::new(&options.ledger);
-    if options.trust.key.is_some() || options.trust.trust.is_some() {
+    if !options.trust.key.is_empty() || options.trust.trust.is_some() {
         return file::verify(file, options, dir, print);
     }
     let (node, entry) = match ledger(dir, &options.ledger) {
@@ -46,7 +47,9 @@ pub(crate) fn run(options: &VerifyOptions, dir: &Path, print: Printer) -> Result
     let jobs = options.jobs.map_or_else(processors, usize::from);
     let options = verify::VerifyOptions { range: Some(range.clone()), engine: options.engine.into(), jobs };
     let verdict = with_progress(&node, &entry, &options, range.end - range.start)?;
-    print.record(advise(report(&entry.genesis.name, &verdict, options.engine), &entry, &range, first));
+    let report = report(&entry.genesis.name, &verdict, options.engine);
+    let report = finality::of_ledger(report, &node, &entry, &verdict)?;
+    print.record(advise(report, &entry, &range, first));
     Ok(exit(&verdict))
 }
 

@@ -3,6 +3,7 @@
 
 mod actions;
 mod attest;
+mod finals;
 mod growth;
 mod report;
 mod succession;

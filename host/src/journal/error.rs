@@ -39,6 +39,8 @@ pub enum RecordKind {
     Base,
     /// What an imported checkpoint comes after.
     Ancestry,
+    /// What members have made final.
+    Final,
 }
 
 /// Why the journal cannot be used.
@@ -129,6 +131,7 @@ impl fmt::Display for RecordKind {
             Self::Rewind => "rewind",
             Self::Base => "beginning of ledger number",
             Self::Ancestry => "ancestry of the checkpoint of size",
+            Self::Final => "final mark of ledger number",
         })
     }
 }

@@ -4,11 +4,12 @@
 //! by nobody, so a damaged byte in them would go unseen.
 
 use super::{
-    Base, Case, CheckpointSettings, Journal, JournalError, LedgerNo, Rewind, RunningPlan,
+    Base, Case, CheckpointSettings, Journal, JournalError, KeptMark, LedgerNo, Rewind, RunningPlan,
     ancestry::ANCESTRIES,
     base::BASES,
     checkpoints::CHECKPOINT_SETTINGS,
     error::from_redb,
+    finals::FINALS,
     plans::{PLANS, REWINDS},
     quarantine::{QUARANTINE, QUARANTINED},
 };
@@ -46,6 +47,8 @@ pub enum GuardedKey {
     Base,
     /// What the checkpoint over so many receipts came after.
     Ancestry(u64),
+    /// What members have made final.
+    Final,
 }
 
 impl GuardedKey {
@@ -62,6 +65,7 @@ impl GuardedKey {
             Self::Rewind(_) => open_guarded::<Rewind>(stored).map(drop),
             Self::Base => open_guarded::<Base>(stored).map(drop),
             Self::Ancestry(_) => open_guarded::<Ancestry>(stored).map(drop),
+            Self::Final => open_guarded::<KeptMark>(stored).map(drop),
         }
     }
 }
@@ -73,8 +77,12 @@ impl Journal {
     /// [`JournalError`]: the disk refuses.
     pub fn raw_guarded(&self, ledger: LedgerNo) -> Result<Vec<(GuardedKey, Vec<u8>)>, JournalError> {
         let mut found = Vec::new();
-        let singles =
-            [(CHECKPOINT_SETTINGS, GuardedKey::Settings), (PLANS, GuardedKey::Plan), (BASES, GuardedKey::Base)];
+        let singles = [
+            (CHECKPOINT_SETTINGS, GuardedKey::Settings),
+            (PLANS, GuardedKey::Plan),
+            (BASES, GuardedKey::Base),
+            (FINALS, GuardedKey::Final),
+        ];
         for (table, key) in singles {
             let Some(table) = self.open_if_there(table)? else { continue };
             let stored = table.get(ledger).map_err(from_redb)?;
@@ -121,6 +129,7 @@ impl Journal {
             GuardedKey::Rewind(no) => put(transaction.open_table(REWINDS)?, (ledger, no), stored),
             GuardedKey::Base => put(transaction.open_table(BASES)?, ledger, stored),
             GuardedKey::Ancestry(size) => put(transaction.open_table(ANCESTRIES)?, (ledger, size), stored),
+            GuardedKey::Final => put(transaction.open_table(FINALS)?, ledger, stored),
         })
     }
 }

@@ -94,6 +94,8 @@ pub enum Subject {
     Base,
     /// What the checkpoint over so many receipts came after.
     Ancestry(u64),
+    /// What members have made final.
+    Final,
     /// The row of steps that begins with this one, within the row before it.
     Overlap(u64),
     /// Steps that cannot be looked at, from this one on.
@@ -206,6 +208,7 @@ impl fmt::Display for Subject {
             Self::Rewind(no) => write!(f, "rewind {no}"),
             Self::Base => f.write_str("beginning of the ledger on this node"),
             Self::Ancestry(size) => write!(f, "ancestry of the checkpoint over {size} receipts"),
+            Self::Final => f.write_str("final mark"),
             Self::Overlap(first) => write!(f, "row of steps from {first} on, which overlaps the row before it"),
             Self::Steps(seq) => write!(f, "steps from {seq} on"),
             Self::Stray(seq) => write!(f, "record over receipt {seq}, which is not there"),

@@ -14,14 +14,16 @@ pub(crate) use self::start::witnessed_state;
 
 use self::{signed::Signed, start::Start, steps::Steps};
 use super::{
-    BUNDLE_PACKAGES_BYTES_MAX, BundleError, BundleHeader, BundleKind, Place, Section,
+    BUNDLE_PACKAGES_BYTES_MAX, BundleError, BundleHeader, BundleKind, BundleMark, Place, Section,
     edge::{LogEdge, Peaks},
     frame::Piece,
+    mark::LogOfBundle,
 };
 use crate::{
     attestation::{Attestation, PublicKey},
     checkpoint::{Ancestry, CheckpointRecord, SignedCheckpoint},
     digest::{BundleDigest, EngineProfileDigest, LeafHash, PackageDigest},
+    finality::FinalMark,
     package::Package,
     receipt::{Receipt, StepRecord},
     snapshot::Manifest,
@@ -39,7 +41,15 @@ pub enum Trust {
     /// This key: the ledger's attester in the epoch of the signature that covers the range. What an attester of another
     /// epoch signed does not count, because who follows whom is the operators' word and not this key's.
     Attester(PublicKey),
-    /// A policy about checkpoints: the bundle must have one that it accepts.
+    /// Several keys: that of [`Self::Attester`], and others whose votes count where members have made something final.
+    Members {
+        /// The ledger's attester.
+        attester: PublicKey,
+        /// Other members.
+        others: Vec<PublicKey>,
+    },
+    /// A policy about checkpoints: the bundle must have one that it accepts. Its quorum of witnesses may have cosigned the
+    /// checkpoint, or made a log final that has everything in the bundle.
     Policy(TrustPolicy),
 }
 
@@ -50,7 +60,7 @@ pub enum Checked {
     Header(Box<BundleHeader>),
     /// A package.
     Package(PackageDigest, Box<Package>),
-    /// A checkpoint that the trust covers.
+    /// A checkpoint that the trust covers; a policy's quorum may still be owed, until the end.
     Note(Box<SignedCheckpoint>),
     /// The record of the checkpoint.
     CheckpointRecord(Box<CheckpointRecord>),
@@ -70,6 +80,9 @@ pub enum Checked {
     Step(Box<BundleStep>),
     /// The attestation over the last step.
     Attestation(Box<Attestation>),
+    /// What members have made final: of the bundle's log, with signatures that hold. Whether theirs count is for
+    /// [`FinalMark::vouched`].
+    Final(Box<FinalMark>),
     /// An item that only stands for others.
     Taken,
     /// Everything holds.
@@ -180,11 +193,13 @@ impl Body {
                 let attestation = self.steps.attestation(place, &bytes, self.signed.attesters())?;
                 Ok(Checked::Attestation(Box::new(attestation)))
             }
+            Section::Final => self.final_mark(place, &bytes),
         }
     }
 
     fn end(&mut self) -> Result<(), BundleError> {
         self.start.end()?;
+        self.signed.end()?;
         if self.header.kind == BundleKind::Checkpoint {
             return Ok(());
         }
@@ -260,6 +275,16 @@ impl Body {
         let manifest: Manifest = decode(place, bytes)?;
         self.start.manifest(manifest)?;
         Ok(Checked::Manifest(manifest))
+    }
+
+    fn final_mark(&mut self, place: Place, bytes: &[u8]) -> Result<Checked, BundleError> {
+        skim::final_mark(bytes).ok_or(BundleError::TooMany(place))?;
+        let of_bundle: BundleMark = decode(place, bytes)?;
+        let (_, last) = self.steps.last().expect("a bundle has a receipt");
+        let (ledger, size, root) = (self.header.ledger, self.header.to, self.steps.log_root());
+        of_bundle.check(place, &LogOfBundle { ledger, size, last, root })?;
+        self.signed.witness(&self.header, &of_bundle.mark);
+        Ok(Checked::Final(Box::new(of_bundle.mark)))
     }
 
     fn receipt(&mut self, place: Place, bytes: Vec<u8>) -> Result<Checked, BundleError> {

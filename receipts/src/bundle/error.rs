@@ -6,6 +6,7 @@ use crate::{
     checkpoint::{AncestryError, CheckpointError},
     command::CommandError,
     digest::{BundleDigest, EngineProfileDigest, LeafHash, LedgerId, LogRoot, PackageDigest, StateRoot},
+    finality::FinalityError,
     log::LogProofError,
     snapshot::RestoreError,
     trust_policy::PolicyRefusal,
@@ -319,6 +320,14 @@ pub enum BundleError {
     Unattested {
         /// The last receipt.
         seq: u64,
+    },
+    /// The final mark does not hold, or is not of the bundle's log.
+    #[error("{place}: {error}")]
+    Final {
+        /// Where it is.
+        place: Place,
+        /// What is wrong.
+        error: FinalityError,
     },
     /// The manifest is of another state.
     #[error("snapshot manifest: it is of state {found}, expected {expected}")]

@@ -301,7 +301,9 @@ impl Order {
 
     /// As [`Self::awaited`], of the sections that must be complete before this one.
     fn first_missing(&self, section: Section) -> Option<Place> {
-        let before = section.min(Section::Receipt) as usize - 1;
+        // The parts of steps take turns; what comes after them comes after all of them.
+        let before = if section > Section::Attestation { section } else { section.min(Section::Receipt) };
+        let before = before as usize - 1;
         self.missing_among(&Section::ALL[..before]).or_else(|| {
             // A step begins with its receipt, and its parts come in their order.
             let place = |section: Section| Place { section, item: self.come[section as usize - 1] };
@@ -327,8 +329,8 @@ fn may_follow(last: Section, section: Section) -> bool {
     match last {
         Section::Receipt => section == Section::Input,
         Section::Input => section == Section::Record,
-        Section::Record => matches!(section, Section::Receipt | Section::Attestation),
-        Section::Attestation => section == Section::Receipt,
+        Section::Record => matches!(section, Section::Receipt | Section::Attestation | Section::Final),
+        Section::Attestation => matches!(section, Section::Receipt | Section::Final),
         last => section >= last,
     }
 }

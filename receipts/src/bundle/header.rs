@@ -1,8 +1,9 @@
 //! What a bundle says of itself first: kind, ledger, range, and how many items follow in each section.
 
 use super::{
-    BUNDLE_ANCESTRY_BYTES_MAX, BUNDLE_GRANTS_MAX, BUNDLE_PACKAGES_MAX, BUNDLE_RECORD_BYTES_MAX, BUNDLE_VERSION_OLDEST,
-    BUNDLE_WITNESS_BYTES_MAX, BundleError, PROFILE_BYTES_MAX, edge::LogEdge,
+    BUNDLE_ANCESTRY_BYTES_MAX, BUNDLE_GRANTS_MAX, BUNDLE_PACKAGES_MAX, BUNDLE_RECORD_BYTES_MAX,
+    BUNDLE_VERSION_BEFORE_MARKS, BUNDLE_VERSION_OLDEST, BUNDLE_WITNESS_BYTES_MAX, BundleError, BundleMark,
+    PROFILE_BYTES_MAX, edge::LogEdge,
 };
 use crate::{
     attestation::Attestation,
@@ -10,6 +11,7 @@ use crate::{
     checkpoint::{CHECKPOINT_BYTES_MAX, CheckpointRecord},
     command::SignedCommand,
     digest::LedgerId,
+    few::few,
     genesis::Genesis,
     log::{InclusionProof, LOG_SIZE_MAX},
     package::Package,
@@ -21,13 +23,12 @@ use reprise_abi::{
     Canonical, CodecError, decode_canonical,
     limits::{INPUT_BYTES_MAX, RECEIPT_BYTES_MAX},
 };
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{Error, SeqAccess, Visitor},
-};
+use serde::{Deserialize, Serialize};
 
 /// Sections with items.
-pub(super) const SECTIONS: usize = 16;
+pub(super) const SECTIONS: usize = 17;
+/// Sections with items before bundles carried final marks.
+const SECTIONS_BEFORE_MARKS: usize = 16;
 /// Most chunks of a snapshot: a state of 1 GiB has far fewer.
 const CHUNKS_MAX: u64 = 1 << 32;
 
@@ -78,6 +79,8 @@ pub enum Section {
     Record = 15,
     /// The attestation over it, if there is one.
     Attestation = 16,
+    /// What members of the ledger have made final.
+    Final = 17,
 }
 
 /// What a bundle says of itself first.
@@ -97,8 +100,16 @@ pub struct BundleHeader {
     counts: [u64; SECTIONS],
     /// The commands that began the epochs of the ledger after its first, in their order, at least up to the one of the
     /// last signature.
-    #[serde(deserialize_with = "few_grants")]
+    #[serde(deserialize_with = "few::<_, SignedCommand, BUNDLE_GRANTS_MAX>")]
     pub grants: Vec<SignedCommand>,
+}
+
+/// The header of version 2.
+#[derive(Serialize, Deserialize)]
+struct SecondHeader {
+    first: FirstHeader,
+    #[serde(deserialize_with = "few::<_, SignedCommand, BUNDLE_GRANTS_MAX>")]
+    grants: Vec<SignedCommand>,
 }
 
 /// The header of version 1.
@@ -109,7 +120,7 @@ struct FirstHeader {
     genesis: Genesis,
     from: u64,
     to: u64,
-    counts: [u64; SECTIONS],
+    counts: [u64; SECTIONS_BEFORE_MARKS],
 }
 
 impl Section {
@@ -131,6 +142,7 @@ impl Section {
         Self::Input,
         Self::Record,
         Self::Attestation,
+        Self::Final,
     ];
 
     /// The section with that number in the file.
@@ -159,6 +171,7 @@ impl Section {
             Self::Input => "inputs",
             Self::Record => "step records",
             Self::Attestation => "attestations",
+            Self::Final => "final mark",
         }
     }
 
@@ -180,6 +193,7 @@ impl Section {
             Self::Witness => BUNDLE_WITNESS_BYTES_MAX,
             Self::Input => INPUT_BYTES_MAX,
             Self::Record => BUNDLE_RECORD_BYTES_MAX,
+            Self::Final => BundleMark::BYTES_MAX,
         }
     }
 
@@ -220,11 +234,22 @@ impl BundleHeader {
 
     /// Decodes the header of a bundle of this version.
     pub(super) fn decode(version: u16, bytes: &[u8]) -> Result<Self, CodecError> {
-        if version > BUNDLE_VERSION_OLDEST {
-            return decode_canonical(bytes);
+        match version {
+            BUNDLE_VERSION_OLDEST => Ok(Self::earlier(decode_canonical(bytes)?, Vec::new())),
+            BUNDLE_VERSION_BEFORE_MARKS => {
+                let SecondHeader { first, grants } = decode_canonical(bytes)?;
+                Ok(Self::earlier(first, grants))
+            }
+            _ => decode_canonical(bytes),
         }
-        let FirstHeader { kind, ledger, genesis, from, to, counts } = decode_canonical(bytes)?;
-        Ok(Self { kind, ledger, genesis, from, to, counts, grants: Vec::new() })
+    }
+
+    /// Of a bundle that was written before there were final marks.
+    fn earlier(first: FirstHeader, grants: Vec<SignedCommand>) -> Self {
+        let FirstHeader { kind, ledger, genesis, from, to, counts: earlier } = first;
+        let mut counts = [0; SECTIONS];
+        counts[..SECTIONS_BEFORE_MARKS].copy_from_slice(&earlier);
+        Self { kind, ledger, genesis, from, to, counts, grants }
     }
 
     /// Who attests which epoch, by the genesis record and the grants. Where epochs begin is not in the header.
@@ -290,6 +315,7 @@ impl BundleHeader {
             (Checkpoint, Section::Chunk) => 0..=CHUNKS_MAX,
             (Receipt | Replay, Section::Receipt | Section::Input | Section::Record) => steps..=steps,
             (Receipt | Replay, Section::Attestation) => 0..=steps,
+            (_, Section::Final) => 0..=1,
             _ => 0..=0,
         }
     }
@@ -315,6 +341,16 @@ impl Canonical for BundleHeader {
     }
 }
 
+impl Canonical for SecondHeader {
+    const KIND: &'static str = BundleHeader::KIND;
+    const BYTES_MAX: usize = BundleHeader::BYTES_MAX;
+
+    fn validate(&self) -> Result<(), CodecError> {
+        self.grants.iter().try_for_each(Canonical::validate)?;
+        self.first.validate()
+    }
+}
+
 impl Canonical for FirstHeader {
     const KIND: &'static str = BundleHeader::KIND;
     const BYTES_MAX: usize = Genesis::BYTES_MAX + 256;
@@ -322,29 +358,4 @@ impl Canonical for FirstHeader {
     fn validate(&self) -> Result<(), CodecError> {
         self.genesis.validate()
     }
-}
-
-/// Stops at the first grant too many: in memory they take more than they can be encoded in.
-fn few_grants<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SignedCommand>, D::Error> {
-    struct Few;
-
-    impl<'de> Visitor<'de> for Few {
-        type Value = Vec<SignedCommand>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "at most {BUNDLE_GRANTS_MAX} grants")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-            let mut grants = Vec::new();
-            while let Some(grant) = items.next_element()? {
-                if grants.len() == BUNDLE_GRANTS_MAX {
-                    return Err(A::Error::invalid_length(BUNDLE_GRANTS_MAX + 1, &self));
-                }
-                grants.push(grant);
-            }
-            Ok(grants)
-        }
-    }
-    deserializer.deserialize_seq(Few)
 }

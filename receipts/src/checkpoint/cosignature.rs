@@ -11,7 +11,7 @@
 //!
 //! and what stands in the note is the time as 8 bytes, big-endian, before the 64 bytes of the signature.
 
-use super::SignedCheckpoint;
+use super::{Checkpoint, SignedCheckpoint};
 use crate::{
     attestation::{PublicKey, SigningKey},
     note::NoteError,
@@ -23,8 +23,8 @@ use signed_note::{Signature, Verifier, key_id};
 
 /// Algorithm byte of timestamped Ed25519 cosignatures in note keys.
 const ALGORITHM_COSIGNATURE: u8 = 4;
-/// Times at or beyond this are refused, as tlog-cosignature demands.
-const TIME_END_S: u64 = 1 << 63;
+/// Times at or beyond this, in seconds since 1970, are refused, as tlog-cosignature demands.
+pub const COSIGNATURE_TIME_END_S: u64 = 1 << 63;
 
 /// A name and a key that cosignatures are verified with: `name+keyid+base64`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,7 +104,7 @@ impl Verifier for CosignerKey {
 /// [`NoteError::Name`]: the name cannot be a key name.
 pub fn cosign(checkpoint: &SignedCheckpoint, name: &str, key: &SigningKey, time_s: u64) -> Result<String, NoteError> {
     let cosigner = CosignerKey::new(name, key.public())?;
-    let signature = key.sign(&message(time_s, checkpoint.checkpoint().body().as_bytes()));
+    let signature = key.sign(&cosigned_message(time_s, checkpoint.checkpoint()));
     let stamped = [time_s.to_be_bytes().as_slice(), signature.as_slice()].concat();
     let line = Signature::new(cosigner.name.clone(), cosigner.key_id(), stamped).map_err(|_| NoteError::Name)?;
     let line = String::from_utf8(line.to_bytes()).map_err(|_| NoteError::Name)?;
@@ -115,7 +115,13 @@ pub fn cosign(checkpoint: &SignedCheckpoint, name: &str, key: &SigningKey, time_
 pub(crate) fn split(cosignature: &[u8]) -> Option<(u64, &[u8; 64])> {
     let (time, signature) = cosignature.split_first_chunk::<8>()?;
     let time_s = u64::from_be_bytes(*time);
-    (time_s < TIME_END_S).then_some((time_s, signature.try_into().ok()?))
+    (time_s < COSIGNATURE_TIME_END_S).then_some((time_s, signature.try_into().ok()?))
+}
+
+/// What a witness signs that saw this checkpoint at `time_s`, in seconds since 1970.
+#[must_use]
+pub fn cosigned_message(time_s: u64, checkpoint: &Checkpoint) -> Vec<u8> {
+    message(time_s, checkpoint.body().as_bytes())
 }
 
 fn message(time_s: u64, body: &[u8]) -> Vec<u8> {

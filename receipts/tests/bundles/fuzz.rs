@@ -97,7 +97,8 @@ fn check(file: &[u8], slice: usize, corpus: &[Vec<u8>]) -> Result<BundleDigest, 
 fn history(file: &[u8]) -> Vec<Piece> {
     let (mut reader, mut input, mut pieces) = (BundleReader::new(), file, Vec::new());
     while let Some(piece) = reader.read(&mut input).expect("it was read before") {
-        let signed = [Section::Base, Section::Chunk, Section::Receipt, Section::Input, Section::Record];
+        let steps = [Section::Receipt, Section::Input, Section::Record];
+        let signed = [[Section::Base, Section::Chunk, Section::Final].as_slice(), &steps].concat();
         if matches!(&piece, Piece::Item { place, .. } if signed.contains(&place.section)) {
             pieces.push(piece);
         }

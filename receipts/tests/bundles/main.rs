@@ -5,8 +5,11 @@ mod fuzz;
 mod malformed;
 mod sample;
 
+use reprise_abi::encode;
 use reprise_receipts::{
-    bundle::{BUNDLE_MAGIC, BundleCheck, BundleError, BundleReader, BundleWriter, Checked, Piece, Trust},
+    bundle::{
+        BUNDLE_MAGIC, BundleCheck, BundleError, BundleMark, BundleReader, BundleWriter, Checked, Piece, Section, Trust,
+    },
     digest::BundleDigest,
     trust_policy::{PolicyRefusal, TrustPolicy},
 };
@@ -84,15 +87,63 @@ fn samples_are_the_committed_ones() {
     }
 }
 
-/// Of a ledger of protocol epoch 2, as an earlier version wrote them.
+/// As earlier versions wrote them; those of version 1 are of a ledger of protocol epoch 2.
 #[test]
-fn bundles_of_version_1_are_read() {
-    for (name, _) in drafts() {
+fn bundles_of_earlier_versions_are_read() {
+    for (version, (name, _)) in [1, 2].into_iter().flat_map(|version| drafts().map(|draft| (version, draft))) {
         let path = fixture(name);
-        let path = path.parent().unwrap().join("version-1").join(path.file_name().unwrap());
+        let path = path.parent().unwrap().join(format!("version-{version}")).join(path.file_name().unwrap());
         let file = fs::read(&path).unwrap();
-        assert_eq!(&file[BUNDLE_MAGIC.len()..][..2], [1, 0], "{}", path.display());
+        assert_eq!(&file[BUNDLE_MAGIC.len()..][..2], [version, 0], "{}", path.display());
         assert!(read(&file, 1_000, Trust::Attester(key())).is_ok(), "{}", path.display());
+        let mut with_mark = file[..file.len() - 33].to_vec();
+        with_mark.extend_from_slice(&[Section::Final as u8, 0, 0, 0, 0]);
+        let refused = read(&sample::sealed(with_mark), 1_000, Trust::Attester(key()));
+        assert!(matches!(refused, Err(BundleError::Surplus(_))), "{}: {refused:?}", path.display());
+    }
+}
+
+/// A mark before the end of the bundle, at it, beyond it, and of a checkpoint: who verifies is told which.
+#[test]
+fn a_final_mark_comes_with_every_kind_of_bundle() {
+    let sizes = [sample::FINAL, sample::TO, sample::TO, sample::CHECKPOINT - 2];
+    for ((name, draft), size) in drafts().into_iter().zip(sizes) {
+        let file = draft.to_bytes();
+        let (mut reader, mut check, mut input) =
+            (BundleReader::new(), BundleCheck::new(Trust::GenesisRecord), file.as_slice());
+        let mut marks = Vec::new();
+        while let Some(piece) = reader.read(&mut input).unwrap() {
+            if let Checked::Final(mark) = check.accept(piece).unwrap() {
+                marks.push((mark.size(), mark.names(&key()), mark.names(&sample::member().public())));
+            }
+        }
+        assert_eq!(marks, [(size, true, true)], "{name}");
+    }
+}
+
+/// Members are the witnesses: their votes on a log that has the whole bundle are their cosignatures, and no fewer.
+#[test]
+fn a_policys_quorum_may_be_in_the_final_mark() {
+    let log = reprise_receipts::checkpoint::Checkpoint::note_key(sample::genesis().ledger_id(), key());
+    let witness = |name: &str, key| {
+        format!("witness {name} {}\n", reprise_receipts::checkpoint::CosignerKey::new("w.test", key).unwrap())
+    };
+    let (member, stranger) = (witness("m", sample::member().public()), witness("s", sample::package_key()));
+    let policy = |quorum: &str| {
+        let text = format!("log {log}\n{member}{stranger}group all all m s\nquorum {quorum}\n");
+        Trust::Policy(TrustPolicy::parse(text.as_bytes()).unwrap())
+    };
+    let [_, (_, replay), _, (_, checkpoint)] = drafts();
+    let read = |draft: &Draft, quorum: &str| read(&draft.to_bytes(), 100, policy(quorum)).map(|_| ());
+    let refused = Err(BundleError::Untrusted(PolicyRefusal::NoQuorum { found: 0, known: 2 }));
+    assert_eq!(read(&replay, "m"), Ok(()));
+    assert_eq!(read(&replay, "all"), refused);
+    assert_eq!(read(&checkpoint, "m"), refused, "the last receipts of the checkpoint are not final");
+    for size in [sample::TO - 1, sample::TO] {
+        let mut other = replay.clone();
+        let mark = BundleMark::of(Ledger::new().mark(size), sample::TO, &Ledger::new().tiles()).unwrap();
+        *other.item(Section::Final, 0) = encode(&mark);
+        assert_eq!(read(&other, "m").is_ok(), size == sample::TO);
     }
 }
 

@@ -4,13 +4,14 @@ use crate::{
     drafts, read,
     sample::{self, Draft, FROM, Ledger, TO, key, sealed},
 };
-use reprise_abi::encode;
+use reprise_abi::{CodecError, encode};
 use reprise_receipts::{
     Attestation, AttestationError, Genesis, LedgerId, Package, SigningKey,
-    bundle::{BUNDLE_MAGIC, BundleError, BundleHeader, BundleKind, LogEdge, Place, Section, Trust},
+    bundle::{BUNDLE_MAGIC, BundleError, BundleHeader, BundleKind, BundleMark, LogEdge, Place, Section, Trust},
     checkpoint::{Ancestry, AncestryError, CheckpointError, Link},
     digest::ContinuityRoot,
-    log::prove_inclusion,
+    finality::{FinalMark, FinalityError},
+    log::{prove_consistency, prove_inclusion},
     snapshot::RestoreError,
     witness::WitnessError,
 };
@@ -206,7 +207,7 @@ fn framing() -> Vec<Case> {
         items!(
             "last step missing",
             Receipt,
-            |d| d.items.truncate(d.items.len() - 4),
+            |d| d.items.truncate(d.items.len() - 5),
             BundleError::Missing { missing: Place { section: Section::Receipt, item: 7 } }
         ),
         items!("input missing", Receipt, |d| drop(d.remove(Section::Input, 1)), BundleError::Order { .. }),
@@ -608,20 +609,26 @@ fn starts() -> Vec<Case> {
         items!(
             "chunk missing",
             Checkpoint,
-            |d| drop(d.items.pop()),
+            |d| {
+                d.remove(Section::Final, 0);
+                d.items.pop();
+            },
             BundleError::Snapshot { error: RestoreError::Incomplete(_), .. }
         ),
         items!(
             "chunk twice",
             Checkpoint,
-            |d| d.items.push(d.items.last().unwrap().clone()),
+            |d| {
+                d.remove(Section::Final, 0);
+                d.items.push(d.items.last().unwrap().clone())
+            },
             BundleError::Snapshot { error: RestoreError::PastEnd, .. }
         ),
         items!(
             "chunks in another order",
             Checkpoint,
             |d| {
-                let last = d.items.len() - 1;
+                let last = d.at(Section::Final, 0) - 1;
                 d.items.swap(last, last - 1)
             },
             BundleError::Snapshot { error: RestoreError::Chunk(_), .. }
@@ -629,7 +636,10 @@ fn starts() -> Vec<Case> {
         items!(
             "chunk with another value",
             Checkpoint,
-            |d| *d.items.last_mut().unwrap().1.last_mut().unwrap() ^= 1,
+            |d| {
+                let last = d.at(Section::Final, 0) - 1;
+                *d.items[last].1.last_mut().unwrap() ^= 1
+            },
             BundleError::Snapshot { error: RestoreError::Chunk(_), .. }
         ),
         items!(
@@ -639,6 +649,145 @@ fn starts() -> Vec<Case> {
             BundleError::Snapshot { .. }
         ),
     ]
+}
+
+fn finality() -> Vec<Case> {
+    vec![
+        items!(
+            "33 votes",
+            Receipt,
+            |d| remark(d, |mark| (30..61)
+                .fold(mark, |mark, secret| mark.signed(&SigningKey::from_secret(&[secret; 32]), 1))),
+            BundleError::TooMany(Place { section: Section::Final, item: 0 })
+        ),
+        items!(
+            "vote of one signer twice",
+            Receipt,
+            |d| remark(d, |mut mark| {
+                mark.votes[1] = mark.votes[0];
+                mark
+            }),
+            BundleError::Codec { error: CodecError::Invalid { rule: "votes ascend strictly by signer", .. }, .. }
+        ),
+        items!(
+            "final mark without votes",
+            Receipt,
+            |d| remark(d, |mark| FinalMark { votes: Vec::new(), ..mark }),
+            BundleError::Codec { error: CodecError::Invalid { rule: "there are 1 to 32 votes", .. }, .. }
+        ),
+        items!(
+            "vote with another attestation",
+            Receipt,
+            |d| remark(d, |mut mark| {
+                mark.votes[0].attested = mark.votes[1].attested;
+                mark
+            }),
+            BundleError::Final { error: FinalityError::BadSignature(_), .. }
+        ),
+        items!(
+            "vote at another time",
+            Receipt,
+            |d| remark(d, |mut mark| {
+                mark.votes[0].time_s += 1;
+                mark
+            }),
+            BundleError::Final { error: FinalityError::BadSignature(_), .. }
+        ),
+        items!(
+            "final mark of another ledger",
+            Receipt,
+            |d| remark(d, |mut mark| {
+                mark.receipt.ledger = LedgerId::from_bytes([1; 32]);
+                signed_again(mark)
+            }),
+            BundleError::Final { error: FinalityError::OtherLedger(_), .. }
+        ),
+        items!(
+            "final mark of another log",
+            Receipt,
+            |d| remark(d, |mut mark| {
+                mark.log_root = Ledger::new().checkpoint(3).log_root;
+                signed_again(mark)
+            }),
+            BundleError::Final { error: FinalityError::OtherLog { size: sample::FINAL, here: TO }, .. }
+        ),
+        items!(
+            "final mark with the proof of another one",
+            Receipt,
+            |d| {
+                let proof = prove_consistency(&Ledger::new().tiles(), sample::FINAL - 1, TO).unwrap();
+                *d.item(Section::Final, 0) = encode(&BundleMark { mark: Ledger::new().mark(sample::FINAL), proof })
+            },
+            BundleError::Final { error: FinalityError::OtherLog { .. }, .. }
+        ),
+        items!(
+            "final mark beyond the bundle",
+            Receipt,
+            |d| remark(d, |mut mark| {
+                mark.receipt.seq = 99;
+                signed_again(mark)
+            }),
+            BundleError::Final { error: FinalityError::Beyond { size: 100, here: TO }, .. }
+        ),
+        items!(
+            "final mark with another last receipt",
+            Replay,
+            |d| remark(d, |mut mark| {
+                mark.receipt.fuel += 1;
+                signed_again(mark)
+            }),
+            BundleError::Final { error: FinalityError::OtherReceipt { seq: 11 }, .. }
+        ),
+        items!(
+            "two final marks",
+            Checkpoint,
+            |d| {
+                let mark = d.items.last().unwrap().clone();
+                d.items.push(mark)
+            },
+            BundleError::Count { section: Section::Final, found: 2 }
+        ),
+        items!(
+            "final mark before the last step",
+            Receipt,
+            |d| {
+                let mark = d.items.pop().unwrap();
+                let at = d.at(Section::Receipt, 7);
+                d.items.insert(at, mark)
+            },
+            BundleError::Missing { missing: Place { section: Section::Receipt, item: 7 } }
+        ),
+        items!(
+            "final mark within a step",
+            Receipt,
+            |d| {
+                let mark = d.items.pop().unwrap();
+                let at = d.at(Section::Input, 7);
+                d.items.insert(at, mark)
+            },
+            BundleError::Order { found: Place { section: Section::Final, .. }, .. }
+        ),
+        items!(
+            "final mark with a byte too many",
+            Receipt,
+            |d| d.item(Section::Final, 0).push(0),
+            BundleError::Codec { place: Place { section: Section::Final, .. }, .. }
+        ),
+    ]
+}
+
+/// Another mark in the place of the one in a bundle, with the same proof.
+fn remark(draft: &mut Draft, change: impl FnOnce(FinalMark) -> FinalMark) {
+    let item = draft.item(Section::Final, 0);
+    let BundleMark { mark, proof } = reprise_abi::decode_canonical(item).unwrap();
+    let remade = BundleMark { mark: change(mark), proof };
+    // The codec writes nothing that breaks a rule.
+    *item = postcard::to_allocvec(&remade).unwrap();
+}
+
+/// What the same members would have signed.
+fn signed_again(mark: FinalMark) -> FinalMark {
+    mark.signed(&sample::attester(), 1).signed(&sample::member(), 1)
 }
 
 /// Changes a receipt of a bundle. What names its leaf hash is left as it is.
@@ -705,7 +854,7 @@ fn record(change: impl FnOnce(&mut reprise_receipts::checkpoint::CheckpointClaim
 
 #[test]
 fn each_is_refused_for_its_own_reason() {
-    let cases: Vec<Case> = [framing(), steps(), signatures(), starts()].into_iter().flatten().collect();
+    let cases: Vec<Case> = [framing(), steps(), signatures(), starts(), finality()].into_iter().flatten().collect();
     assert!(cases.len() >= 40, "the table has {} rows", cases.len());
     let mut wrong = Vec::new();
     for Case { name, file, is_expected } in cases {

@@ -4,9 +4,10 @@ use reprise_abi::{Change, Description, Event, Input, Outcome, encode};
 use reprise_receipts::{
     Attestation, AttestationBody, EngineProfileDigest, Executed, Genesis, Head, LogRoot, Package, PublicKey, Sealed,
     SigningKey,
-    bundle::{BUNDLE_MAGIC, BUNDLE_VERSION, BundleHeader, BundleKind, LogEdge, Section},
+    bundle::{BUNDLE_MAGIC, BUNDLE_VERSION, BundleHeader, BundleKind, BundleMark, LogEdge, Section},
     checkpoint::{Ancestry, Checkpoint, CheckpointClaim, CheckpointRecord, Link},
     digest::ContinuityRoot,
+    finality::FinalMark,
     genesis::{GENESIS_FORMAT, PROTOCOL_EPOCH},
     log::{LogTail, prove_inclusion},
     snapshot::{Chunk, ChunkOrder, Manifest, write_snapshot},
@@ -19,9 +20,16 @@ pub const PROFILE: &[u8] = b"engine profile of a test";
 pub const FROM: u64 = 4;
 pub const TO: u64 = 12;
 pub const CHECKPOINT: u64 = 8;
+/// Receipts that are final in the receipt bundle: some of its range are not.
+pub const FINAL: u64 = 10;
 
 pub fn attester() -> SigningKey {
     SigningKey::from_secret(&[7; 32])
+}
+
+/// Another member of the ledger.
+pub fn member() -> SigningKey {
+    SigningKey::from_secret(&[21; 32])
 }
 
 pub fn package(version: &str) -> Package {
@@ -112,6 +120,12 @@ impl Ledger {
             epoch: Some(1),
         };
         body.sign(&attester())
+    }
+
+    /// Signed by two of three members: the attester, and another one.
+    pub fn mark(&self, size: u64) -> FinalMark {
+        let last = self.steps[size as usize - 1].receipt.clone();
+        FinalMark::unsigned(last, self.roots[size as usize]).signed(&attester(), 1_000).signed(&member(), 1_001)
     }
 
     pub fn checkpoint(&self, size: u64) -> Checkpoint {
@@ -256,11 +270,18 @@ fn base(draft: &mut Draft, ledger: &Ledger) {
     draft.push(Section::Edge, encode(&LogEdge::of(from, &ledger.tiles()).unwrap()));
 }
 
+/// What is final of the ledger, against the log of the bundle.
+fn final_mark(draft: &mut Draft, ledger: &Ledger, size: u64) {
+    let of_bundle = BundleMark::of(ledger.mark(size), draft.header.to, &ledger.tiles()).unwrap();
+    draft.push(Section::Final, encode(&of_bundle));
+}
+
 /// Receipts of a range in the middle.
 pub fn receipt(ledger: &Ledger) -> Draft {
     let mut draft = Draft::new(BundleKind::Receipt, FROM, TO);
     base(&mut draft, ledger);
     steps(&mut draft, ledger);
+    final_mark(&mut draft, ledger, FINAL);
     draft
 }
 
@@ -275,6 +296,7 @@ pub fn replay(ledger: &Ledger) -> Draft {
     draft.push(Section::Proof, encode(&prove_inclusion(&ledger.tiles(), TO, TO - 1).unwrap()));
     draft.push(Section::Witness, encode(&ledger.witness()));
     steps(&mut draft, ledger);
+    final_mark(&mut draft, ledger, TO);
     draft
 }
 
@@ -290,6 +312,7 @@ pub fn replay_from_snapshot(ledger: &Ledger) -> Draft {
     draft.push(Section::Manifest, encode(&manifest));
     chunks.into_iter().for_each(|chunk| draft.push(Section::Chunk, chunk));
     steps(&mut draft, ledger);
+    final_mark(&mut draft, ledger, TO);
     draft
 }
 
@@ -305,6 +328,7 @@ pub fn checkpoint(ledger: &Ledger) -> Draft {
     base(&mut draft, ledger);
     draft.push(Section::Proof, encode(&prove_inclusion(&ledger.tiles(), CHECKPOINT, CHECKPOINT - 1).unwrap()));
     ledger.snapshot(CHECKPOINT).1.into_iter().for_each(|chunk| draft.push(Section::Chunk, chunk));
+    final_mark(&mut draft, ledger, CHECKPOINT - 2);
     draft
 }
 

@@ -2,10 +2,11 @@
 
 use crate::seeded::{Random, Seeded};
 use reprise_receipts::{
-    Attestation, Genesis, LeafHash, Package, Receipt,
-    bundle::{BundleHeader, BundleKind, LogEdge, Section},
+    Attestation, Genesis, LeafHash, LogRoot, Package, Receipt, SigningKey,
+    bundle::{BundleHeader, BundleKind, BundleMark, LogEdge, Section},
     evidence::{Equivocation, Evidence, ExecutionFault, Fork, ForkedLeaf, SignedHead},
-    log::{InclusionProof, LogTail},
+    finality::FinalMark,
+    log::{ConsistencyProof, InclusionProof, LOG_SIZE_MAX, LogTail},
     witness::Witness,
 };
 use std::collections::BTreeMap;
@@ -30,6 +31,22 @@ impl Seeded for LogEdge {
         let tiles = tail.take_dirty_tiles().into_iter().map(|tile| ((tile.level, tile.index), tile.hashes));
         let tiles: BTreeMap<_, _> = tiles.collect();
         Self::of(tail.size(), &|level, index| tiles.get(&(level, index)).cloned()).expect("all tiles are there")
+    }
+}
+
+impl Seeded for FinalMark {
+    fn seeded(random: &mut Random) -> Self {
+        let mut receipt = Receipt::seeded(random);
+        receipt.seq %= LOG_SIZE_MAX;
+        let unsigned = Self::unsigned(receipt, LogRoot::from_bytes(random.digest()));
+        let votes = 1 + random.below(2);
+        (0..votes).fold(unsigned, |mark, _| mark.signed(&SigningKey::seeded(random), random.number() >> 1))
+    }
+}
+
+impl Seeded for BundleMark {
+    fn seeded(random: &mut Random) -> Self {
+        Self { mark: FinalMark::seeded(random), proof: ConsistencyProof::seeded(random) }
     }
 }
 

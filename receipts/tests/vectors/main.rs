@@ -82,6 +82,8 @@ kinds! {
     bundle_header: reprise_receipts::bundle::BundleHeader,
     log_edge: reprise_receipts::bundle::LogEdge,
     evidence: reprise_receipts::evidence::Evidence,
+    final_mark: reprise_receipts::finality::FinalMark,
+    bundle_mark: reprise_receipts::bundle::BundleMark,
 }
 
 fn check_vectors<T: Canonical + Seeded + Debug + PartialEq>(name: &str) {

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod bench;
 mod cluster;
+mod finality;
 mod kills;
 mod reconcile;
 mod succession;

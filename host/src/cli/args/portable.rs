@@ -1,6 +1,6 @@
 //! Arguments of commands about portable files: bundles and evidence.
 
-use super::EngineArg;
+use super::{super::error::CliError, EngineArg};
 use clap::{Args, Subcommand, ValueEnum};
 use reprise_receipts::bundle::BundleKind;
 use std::path::PathBuf;
@@ -57,12 +57,24 @@ pub(crate) struct ExportOptions {
 /// Whom to believe: a key or a policy.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct TrustArgs {
-    /// The ledger's attester: 64 hexadecimal digits, or a note key, name+keyid+base64
+    /// The ledger's attester: 64 hexadecimal digits, or a note key, name+keyid+base64. Given again: another member, whose
+    /// vote counts where a bundle says what is final
     #[arg(long, value_name = "PUBLIC")]
-    pub(crate) key: Option<String>,
+    pub(crate) key: Vec<String>,
     /// File with a trust policy (C2SP tlog-policy)
     #[arg(long, value_name = "POLICY", conflicts_with = "key")]
     pub(crate) trust: Option<PathBuf>,
+}
+
+impl TrustArgs {
+    /// The key, where more than one have no meaning.
+    pub(crate) fn only_key(&self) -> Result<Option<&str>, CliError> {
+        match self.key.as_slice() {
+            [] => Ok(None),
+            [key] => Ok(Some(key)),
+            _ => Err(CliError::Usage("give --key once: several say whose votes count in a bundle".to_owned())),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -20,7 +20,7 @@ const PROOF_MAGIC: &[u8] = b"c2sp.org/tlog-proof@";
 pub(super) fn verify(path: &Path, options: &VerifyOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
     let beginning = read_bounded(path, ProjectionFile::BYTES_MAX as u64)?;
     if beginning.starts_with(EVIDENCE_MAGIC) {
-        let key = options.trust.key.as_deref().ok_or_else(|| {
+        let key = options.trust.only_key()?.ok_or_else(|| {
             CliError::Usage(format!(
                 "{} is evidence: give the public key of whom it accuses with --key (evidence is not verified under a \
                  policy)",

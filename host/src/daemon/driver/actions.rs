@@ -39,9 +39,7 @@ impl Driver {
                 }),
                 Action::Lead { ledger, epoch } => self.lead(ledger, epoch),
                 Action::Follow { ledger, .. } => self.follow(ledger),
-                Action::Final { ledger, window } => {
-                    tracing::info!(%ledger, size = window.mark.size, votes = window.votes.len(), "final");
-                }
+                Action::Final { ledger, window } => self.keep_final(ledger, &window),
                 Action::Suspended { ledger, why } => self.was_suspended(ledger, why),
                 Action::Found(found) => {
                     tracing::warn!(?found, "this node and a peer differ");

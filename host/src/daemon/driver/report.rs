@@ -60,6 +60,7 @@ impl Driver {
             },
             "durable on a quorum": seat.as_ref().map(|seat| seat.standing.committed),
             "final": seat.as_ref().map(|seat| seat.standing.last_final.size),
+            "final mark": self.final_mark(ledger),
             "catching up to": seat.as_ref().and_then(|seat| seat.pursuing).map(|mark| mark.size),
             "answers that wait": match &served.part { Part::Owner(owner) => owner.waiting(), _ => 0 },
             "service": service.map(describe),

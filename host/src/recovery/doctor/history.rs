@@ -328,6 +328,7 @@ fn guarded(ward: &mut Ward, report: &mut Report, options: &Options) -> Result<()
             GuardedKey::Rewind(no) => Subject::Rewind(no),
             GuardedKey::Base => Subject::Base,
             GuardedKey::Ancestry(size) => Subject::Ancestry(size),
+            GuardedKey::Final => Subject::Final,
         };
         find(report, options, subject, error.to_string(), how, "no change of one byte gives its digest");
         if let (Some(mended), true) = (mended, options.repair) {

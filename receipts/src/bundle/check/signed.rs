@@ -7,9 +7,10 @@ use crate::{
     bundle::{BundleError, BundleHeader, BundleKind, Place, Section},
     checkpoint::{Ancestry, AncestryError, Checkpoint, CheckpointError, CheckpointRecord, Link, SignedCheckpoint},
     digest::{ContinuityRoot, LeafHash, LogRoot},
+    finality::FinalMark,
     log::InclusionProof,
     receipt::Receipt,
-    trust_policy::TrustPolicy,
+    trust_policy::{PolicyRefusal, TrustPolicy},
 };
 
 /// What is signed, as far as it has come.
@@ -22,6 +23,8 @@ pub(super) struct Signed {
     /// The latest epoch whose attester signed the log that the proof is about.
     signed_epoch: Option<u64>,
     policy: Option<TrustPolicy>,
+    /// The note has too few cosignatures for the policy: votes that made its log final have to make up for it.
+    owed: Option<PolicyRefusal>,
     /// Size and root of the log that the proof is about.
     log: Option<(u64, LogRoot)>,
     proof: Option<InclusionProof>,
@@ -39,7 +42,7 @@ impl Signed {
         let mut trusted = None;
         let policy = match trust {
             Trust::GenesisRecord => None,
-            Trust::Attester(expected) => {
+            Trust::Attester(expected) | Trust::Members { attester: expected, .. } => {
                 trusted = Some(is_one(*expected)?);
                 None
             }
@@ -53,7 +56,7 @@ impl Signed {
                 Some(policy.clone())
             }
         };
-        Ok(Self { attesters, trusted, signed_epoch: None, policy, log: None, proof: None, record: None })
+        Ok(Self { attesters, trusted, signed_epoch: None, policy, owed: None, log: None, proof: None, record: None })
     }
 
     pub(super) fn attesters(&self) -> &Attesters {
@@ -100,7 +103,11 @@ impl Signed {
             return Err(BundleError::OtherLog(place));
         }
         if let Some(policy) = &self.policy {
-            policy.check(&note).map_err(BundleError::Untrusted)?;
+            match policy.check(&note) {
+                Ok(_) => {}
+                Err(refusal @ PolicyRefusal::NoQuorum { .. }) if header.has(Section::Final) => self.owed = Some(refusal),
+                Err(refusal) => return Err(BundleError::Untrusted(refusal)),
+            }
         }
         self.signed_epoch = Some(self.signer_of(&note)?);
         self.log = Some((checkpoint.size, checkpoint.log_root));
@@ -174,6 +181,20 @@ impl Signed {
     pub(super) fn proof(&mut self, place: Place, bytes: &[u8]) -> Result<(), BundleError> {
         self.proof = Some(decode(place, bytes)?);
         Ok(())
+    }
+
+    /// Members may be witnesses of the policy. A quorum of them that has cosigned a log with everything in the bundle is as
+    /// good as their cosignatures in the note.
+    pub(super) fn witness(&mut self, header: &BundleHeader, mark: &FinalMark) {
+        let Some(policy) = &self.policy else { return };
+        if mark.size() >= header.to && policy.witnessed(|key| mark.names(key)).is_ok() {
+            self.owed = None;
+        }
+    }
+
+    /// Everything that was to vouch for the bundle has come.
+    pub(super) fn end(&self) -> Result<(), BundleError> {
+        self.owed.map_or(Ok(()), |refusal| Err(BundleError::Untrusted(refusal)))
     }
 
     /// The log is the one that is signed.

@@ -3,7 +3,7 @@
 //! In memory an item takes many times the bytes that it can be encoded in, so a length alone does not bound what
 //! decoding takes. The encodings of these kinds are gone through without keeping anything, and counted.
 
-use crate::{attestation::AttestationBody, genesis::OPERATORS_MAX};
+use crate::{attestation::AttestationBody, finality::FINAL_VOTES_MAX, genesis::OPERATORS_MAX};
 use reprise_abi::limits::{DESCRIPTION_ITEMS_MAX, EFFECTS_MAX, TIMER_CHANGES_MAX};
 
 /// Most changes of a diff in a bundle: a step's own, and what the ledger adds for effects, timers and answers.
@@ -49,6 +49,20 @@ pub(super) fn step_record(bytes: &[u8]) -> Within {
 /// A witness has no more parts than a bundle's may have.
 pub(super) fn witness(bytes: &[u8]) -> Within {
     Skim(bytes).witness()
+}
+
+/// A final mark has no more votes than a ledger has members.
+pub(super) fn final_mark(bytes: &[u8]) -> Within {
+    let mut skim = Skim(bytes);
+    skim.number()?;
+    skim.receipt()?;
+    skim.skip(32)?;
+    skim.list(FINAL_VOTES_MAX as u64, |vote| {
+        vote.skip(32 + 64)?;
+        vote.number()?;
+        vote.skip(64)
+    })?;
+    skim.proof()
 }
 
 /// Evidence has no longer lists than its kind can have.

@@ -6,7 +6,7 @@ use crate::{
     attesters::Attesters,
     bundle::{BundleError, BundleHeader, Place, edge::Peaks},
     command::{COMMAND_KIND, Command, SignedCommand},
-    digest::{DiffDigest, InputDigest, LeafHash, LedgerId, OutputDigest, PackageDigest, StateRoot},
+    digest::{DiffDigest, InputDigest, LeafHash, LedgerId, LogRoot, OutputDigest, PackageDigest, StateRoot},
     receipt::{Receipt, StepRecord},
     trie::StateTrie,
 };
@@ -146,6 +146,11 @@ impl Steps {
         }
         self.attested = Some(body.seq);
         Ok(attestation)
+    }
+
+    /// Of the log up to the last receipt.
+    pub(super) fn log_root(&self) -> LogRoot {
+        self.log.root()
     }
 
     /// The last receipt, the base included.
