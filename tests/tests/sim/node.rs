@@ -4,9 +4,12 @@ use crate::{
     disk::SimDisk,
     flaws::Flaw,
     liar::port_towards,
+    office::Office,
+    plan::Plan,
     socket::{NodeSocket, Switch},
     watch::Watch,
     workload::{LEDGER, Workload, submit},
+    world::NodeWorld,
 };
 use reprise::{
     daemon::{
@@ -14,16 +17,14 @@ use reprise::{
         config::{LedgerConfig, NodeConfig, PeerConfig},
         control::Wanted,
         link_config,
-        world::{Workers, World},
     },
     engine::EngineProfile,
-    journal::{Journal, LedgerEntry},
-    keys::KeyError,
+    journal::{CheckpointSettings, Journal, LedgerEntry, tamper::Record},
     link::Link,
-    node::{EngineChoice, Node},
+    node::Node,
 };
 use reprise_abi::decode_canonical;
-use reprise_federation::{Action, Durability, Quorum, Standing, WindowRule};
+use reprise_federation::{Durability, WindowRule};
 use reprise_receipts::{
     Genesis, LeafHash, Package, SigningKey,
     genesis::{GENESIS_FORMAT, PROTOCOL_EPOCH},
@@ -32,8 +33,9 @@ use reprise_tests::{SplitMix, fixture};
 use serde_json::Value;
 use std::{
     cell::{Cell, RefCell},
-    fs, io,
+    fs,
     net::SocketAddr,
+    ops::Range,
     path::Path,
     rc::{Rc, Weak},
     sync::{self, Arc, Mutex},
@@ -45,13 +47,13 @@ use tokio::{
 };
 
 pub const PORT: u16 = 7_400;
-/// When the simulation begins, in milliseconds since 1970: after the events' times, so that none is ahead of a clock.
-const BEGINS_MS: u64 = 1_800_000_000_000;
-const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 /// Bytes that may wait between a command and the node.
 const PIPE_BYTES: usize = 64 * 1024;
 /// How often an event is submitted.
 const SUBMIT: Duration = Duration::from_millis(25);
+/// How often whoever submits looks where the owner is.
+const LOOK_FOR_OWNER: Duration = Duration::from_millis(20);
 /// How often an operator looks at a node.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -68,14 +70,10 @@ pub fn key(number: usize, kind: u8) -> SigningKey {
 /// What all machines of a run have in common.
 #[derive(Clone)]
 pub struct Shared {
-    pub nodes: usize,
-    pub quorum: Quorum,
-    pub seed: u64,
-    pub flaw: Option<Flaw>,
-    /// A node that lies: it sees its mouth in the place of its peers.
-    pub liar: Option<usize>,
+    pub plan: Plan,
     pub watch: Arc<Mutex<Watch>>,
     pub work: Rc<RefCell<Workload>>,
+    pub office: Rc<RefCell<Office>>,
     pub package: Rc<Package>,
 }
 
@@ -121,6 +119,8 @@ pub struct Machine {
     pub skew: Cell<Skew>,
     /// What it has answered may not be on its disk any more.
     damage: Cell<Option<Damage>>,
+    /// Its disk is a new one: whoever starts the node says that what it had promised and signed is lost.
+    is_new: Cell<bool>,
     /// Why the node did not start, or cannot go on.
     pub ailment: RefCell<Option<String>>,
     pub wish: Cell<Option<Wish>>,
@@ -133,13 +133,14 @@ pub struct Machine {
 impl Machine {
     /// A machine whose journal has the ledger, without receipts.
     pub fn new(number: usize, shared: Shared) -> Rc<Self> {
-        let mut random = SplitMix(shared.seed ^ (number as u64 + 1) << 40);
+        let mut random = SplitMix(shared.plan.seed ^ (number as u64 + 1) << 40);
         let machine = Self {
             number,
             disk: SimDisk::new(random.next_bits()),
             switch: Switch::new(random.next_bits()),
             skew: Cell::new(Skew { ahead_ms: 0, ms_per_s: 1_000 }),
             damage: Cell::new(None),
+            is_new: Cell::new(false),
             ailment: RefCell::new(None),
             wish: Cell::new(None),
             shared,
@@ -167,9 +168,39 @@ impl Machine {
             operators: vec![key(20, 0).public()],
             operator_threshold: 1,
         };
-        journal.put_ledger(&genesis).unwrap();
+        let no = journal.put_ledger(&genesis).unwrap().no;
+        let receipts = self.shared.plan.checkpoint_receipts;
+        // No snapshot goes: old ones are swept on a thread, which has no simulated time.
+        let settings = CheckpointSettings { receipts, logical_ms: 0, keep: u32::MAX };
+        journal.set_checkpoint_settings(no, &settings).unwrap();
         drop(journal);
         self.disk.power_on();
+    }
+
+    /// Changes a bit of a value of the stored state, as nothing that checks its own writes would. False when there is none.
+    pub fn tamper(&self, random: &mut SplitMix) -> bool {
+        self.disk.power_on();
+        let tampered = Journal::on_backend(self.disk.clone()).ok().and_then(|journal| {
+            let no = journal.ledgers().ok()?.first()?.no;
+            let records = journal.records(no).ok()?;
+            let states: Vec<_> = records.iter().filter(|(record, _)| matches!(record, Record::State(_))).collect();
+            let (record, bytes) = states.get(random.below(states.len().max(1) as u64) as usize)?;
+            let byte = random.below((*bytes).max(1) as u64) as usize;
+            journal.tamper(no, record, byte, 1 << random.below(8)).ok()
+        });
+        self.disk.power_on();
+        self.disk.cut_power();
+        tampered == Some(true)
+    }
+
+    /// All that it had is gone.
+    pub fn has_a_new_disk(&self) {
+        self.is_new.set(true);
+    }
+
+    /// It owns the ledger, as far as operators know.
+    pub fn is_owner(&self) -> bool {
+        self.shared.office.borrow().owner() == self.number
     }
 
     /// Its disk has lost something of what it answered, or will when the power goes.
@@ -217,7 +248,7 @@ impl Machine {
             Err(why) => {
                 *self.ailment.borrow_mut() = Some(why);
                 sleep(LOOK).await;
-                self.wish.set(Some(if self.number == 0 { Wish::Restart } else { Wish::NewDisk }));
+                self.wish.set(Some(if self.is_owner() { Wish::Restart } else { Wish::NewDisk }));
             }
         }
         std::future::pending().await
@@ -225,11 +256,25 @@ impl Machine {
 
     /// Whoever submits does it at the owner.
     async fn submit(&self, running: &Running) {
-        if self.number == 0 {
+        loop {
+            while !self.is_owner() {
+                sleep(LOOK_FOR_OWNER).await;
+            }
             let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
             let (from, to) = tokio::io::split(theirs);
-            let submitting = submit(self.shared.work.clone(), ours, SUBMIT, || self.disk.is_off());
-            let _ = tokio::join!(running.command(from, to), submitting);
+            let moved = async {
+                while self.is_owner() {
+                    sleep(LOOK_FOR_OWNER).await;
+                }
+            };
+            tokio::select! {
+                biased;
+                () = submit(self.shared.work.clone(), ours, SUBMIT, || self.disk.is_off()) => {}
+                _ = running.command(from, to) => {}
+                () = moved => {}
+            }
+            self.shared.work.borrow_mut().interrupted();
+            sleep(LOOK_FOR_OWNER).await;
         }
     }
 
@@ -245,7 +290,7 @@ impl Machine {
             if self.disk.is_full() {
                 continue;
             }
-            if (suspended || ledger["why not"].is_string()) && self.is_damaged() && self.number != 0 {
+            if (suspended || ledger["why not"].is_string()) && self.is_damaged() && !self.is_owner() {
                 self.wish.set(Some(Wish::NewDisk));
             } else if ledger["why not"].is_string() {
                 self.wish.set(Some(Wish::Restart));
@@ -272,7 +317,7 @@ impl Machine {
         let node = Arc::new(Node::with_journal(Path::new("/nonexistent"), journal));
         *self.node.borrow_mut() = Arc::downgrade(&node);
         let config = self.config();
-        let seed = self.shared.seed ^ (self.number as u64) << 32 ^ self.life.get() << 48;
+        let seed = self.shared.plan.seed ^ (self.number as u64) << 32 ^ self.life.get() << 48;
         let mut link = link_config(&config, key(self.number, 0));
         let mut random = SplitMix(seed);
         link.seed = Some(std::array::from_fn(|_| random.next_bits() as u8));
@@ -285,40 +330,42 @@ impl Machine {
             start: Instant::now(),
             start_ms: turmoil::sim_elapsed().unwrap_or_default().as_millis() as u64,
             skew: self.skew.get(),
+            flaw: self.shared.plan.flaw,
             watch: self.shared.watch.clone(),
         };
         Running::start(node, &config, link, Arc::new(world)).await.map_err(|error| text(&error))
     }
 
     fn config(&self) -> NodeConfig {
-        let all = 0..self.shared.nodes;
+        let plan = &self.shared.plan;
+        let has_mouth = plan.has_mouth(self.number);
         let peer = |number: usize| PeerConfig {
             name: name(number).to_owned(),
-            address: Some(match self.shared.liar {
-                Some(liar) if liar == self.number => SocketAddr::new(turmoil::lookup(name(liar)), port_towards(number)),
-                _ => SocketAddr::new(turmoil::lookup(name(number)), PORT),
+            address: Some(match has_mouth {
+                true => SocketAddr::new(turmoil::lookup(name(self.number)), port_towards(number)),
+                false => SocketAddr::new(turmoil::lookup(name(number)), PORT),
             }),
             key: key(number, 0).public(),
             receipts: key(number, 1).public(),
         };
+        let wrong = |flaw: Flaw| plan.flaw == Some(flaw) && self.number == 0;
+        let voting = if wrong(Flaw::SmallQuorum) { 2 } else { plan.voting() };
+        let names = |numbers: Range<usize>| numbers.map(|number| name(number).to_owned()).collect();
         let ledger = LedgerConfig {
             name: LEDGER.to_owned(),
             owner: name(0).to_owned(),
-            replicas: all.clone().skip(1).map(|number| name(number).to_owned()).collect(),
-            observers: Vec::new(),
-            durability: match self.shared.flaw {
-                Some(Flaw::AcknowledgesAlone) if self.number == 0 => Durability::Local,
-                _ => Durability::Majority,
-            },
-            quorum: self.shared.quorum,
+            replicas: names(1..voting),
+            observers: names(voting..plan.nodes),
+            durability: if wrong(Flaw::AcknowledgesAlone) { Durability::Local } else { Durability::Majority },
+            quorum: plan.quorum,
             window: WindowRule { receipts: 16, every_ms: 300 },
             roster: 1,
         };
         NodeConfig {
-            rejoin: false,
+            rejoin: self.is_new.get(),
             name: name(self.number).to_owned(),
             listen: ([0; 4], PORT).into(),
-            peers: all.filter(|number| *number != self.number).map(peer).collect(),
+            peers: (0..plan.nodes).filter(|number| *number != self.number).map(peer).collect(),
             ledgers: vec![ledger],
         }
     }
@@ -336,62 +383,5 @@ impl Machine {
             serde_json::from_str(&answer).ok()
         };
         tokio::join!(running.command(from, to), asking).1
-    }
-}
-
-/// The world as a node of the simulation has it.
-struct NodeWorld {
-    number: usize,
-    disk: SimDisk,
-    random: Mutex<SplitMix>,
-    start: Instant,
-    /// Simulated time when the node was started.
-    start_ms: u64,
-    skew: Skew,
-    watch: Arc<Mutex<Watch>>,
-}
-
-impl World for NodeWorld {
-    fn node_key(&self) -> Result<SigningKey, KeyError> {
-        Ok(key(self.number, 0))
-    }
-
-    fn receipts_key(&self) -> Result<SigningKey, KeyError> {
-        Ok(key(self.number, 1))
-    }
-
-    fn now_ms(&self) -> u64 {
-        let true_ms = self.start_ms + self.start.elapsed().as_millis() as u64;
-        BEGINS_MS + self.skew.ahead_ms + true_ms * self.skew.ms_per_s / 1_000
-    }
-
-    fn random(&self) -> Result<u64, KeyError> {
-        Ok(self.random.lock().unwrap().next_bits())
-    }
-
-    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        self.disk.read_file(name)
-    }
-
-    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.disk.replace_file(name, bytes)?;
-        if let Ok(standing) = decode_canonical::<Standing>(bytes) {
-            self.watch.lock().unwrap().persisted(self.number, &standing);
-        }
-        Ok(())
-    }
-
-    fn engine(&self) -> EngineChoice {
-        EngineChoice::Native
-    }
-
-    fn workers(&self) -> Workers {
-        Workers::Tasks { takes: Duration::from_millis(3) }
-    }
-
-    fn sees(&self, action: &Action) {
-        if !self.disk.is_off() {
-            self.watch.lock().unwrap().action(self.number, action);
-        }
     }
 }

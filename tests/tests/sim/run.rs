@@ -1,9 +1,12 @@
 //! One run: the machines, the faults while they last, and the peace after them.
 
+mod rest;
+
 use crate::{
     invariants::{Invariants, Violation},
-    liar::{INNER, mouth},
+    liar::{inner, mouth},
     node::{Machine, Shared, Skew, Wish, name},
+    office::Office,
     plan::{EVENTS, FAULTS_MS, Fault, HEALING_MS, Plan},
     watch::Watch,
     workload::Workload,
@@ -57,6 +60,7 @@ struct Run {
     is_down: Vec<bool>,
     watch: Arc<Mutex<Watch>>,
     work: Rc<RefCell<Workload>>,
+    office: Rc<RefCell<Office>>,
     random: SplitMix,
     later: BTreeMap<(u64, u64), Later>,
     drawn: u64,
@@ -80,7 +84,7 @@ pub fn run(plan: &Plan) -> Result<Outcome, Violation> {
     }
     run.converged()?;
     let mut watch = run.watch.lock().unwrap();
-    watch.invariants.check_end()?;
+    watch.invariants.check_end(&run.machines, &run.work.borrow())?;
     for machine in &run.machines {
         let (lost, doubled) = machine.switch.counts();
         watch.add("datagrams lost", lost);
@@ -111,25 +115,19 @@ impl Run {
             .udp_capacity(4_096)
             .build();
         let package = Shared::package();
-        let invariants = Invariants::new(plan.nodes, plan.needed(), &package, plan.liar.map(|(liar, _)| liar));
+        let invariants = Invariants::new(&plan, &package);
         let watch = Arc::new(Mutex::new(Watch::new(invariants)));
-        let work = Workload::new(EVENTS);
-        let shared = Shared {
-            nodes: plan.nodes,
-            quorum: plan.quorum,
-            seed: plan.seed,
-            flaw: plan.flaw,
-            liar: plan.liar.map(|(liar, _)| liar),
-            watch: watch.clone(),
-            work: work.clone(),
-            package,
-        };
+        let work = Workload::new(EVENTS, plan.flaw);
+        let office = Rc::new(RefCell::new(Office::new()));
+        let shared =
+            Shared { plan: plan.clone(), watch: watch.clone(), work: work.clone(), office: office.clone(), package };
         let machines: Vec<_> = (0..plan.nodes).map(|number| Machine::new(number, shared.clone())).collect();
         let mut run = Self {
             sim,
             is_down: vec![false; plan.nodes],
             watch,
             work,
+            office,
             random: SplitMix(plan.seed ^ 0xfa17),
             later: BTreeMap::new(),
             drawn: 0,
@@ -144,24 +142,28 @@ impl Run {
 
     /// Names first, because every node looks up all of them.
     fn register(&mut self) {
-        for machine in &self.machines {
-            self.sim.lookup(name(machine.number));
+        for host in (0..self.plan.nodes).flat_map(|node| self.hosts(node)) {
+            self.sim.lookup(host);
         }
-        self.sim.lookup(INNER);
         for machine in &self.machines {
             machine.skew.set(skew(&mut self.random));
             if let Some(flaw) = self.plan.flaw {
                 flaw.plant(machine);
             }
             let (machine, number) = (machine.clone(), machine.number);
-            let Some((_, lie)) = self.plan.liar.filter(|(liar, _)| *liar == number) else {
+            if !self.plan.has_mouth(number) {
                 self.sim.host(name(number), move || machine.clone().live());
                 continue;
-            };
-            let (nodes, seed, watch) = (self.plan.nodes, self.plan.seed, self.watch.clone());
-            self.sim.host(name(number), move || mouth(number, nodes, lie, seed, watch.clone()));
-            self.sim.host(INNER, move || machine.clone().live());
+            }
+            let (plan, watch) = (self.plan.clone(), self.watch.clone());
+            self.sim.host(name(number), move || mouth(number, plan.clone(), watch.clone()));
+            self.sim.host(inner(number), move || machine.clone().live());
         }
+    }
+
+    /// What a machine consists of in the network.
+    fn hosts(&self, node: usize) -> Vec<&'static str> {
+        if self.plan.has_mouth(node) { vec![name(node), inner(node)] } else { vec![name(node)] }
     }
 
     fn at(&mut self, after_ms: u64, what: Later) {
@@ -199,7 +201,8 @@ impl Run {
         match what {
             Later::Fault if self.is_peace.get() => {}
             Later::Fault => {
-                let fault = Fault::draw(&mut self.random, self.plan.nodes);
+                let owner = self.owner();
+                let fault = Fault::draw(&mut self.random, self.plan.nodes, owner);
                 if self.may_be(&fault) {
                     self.inject(fault);
                 }
@@ -276,6 +279,11 @@ impl Run {
                 self.machines[node].disk.flip();
                 self.crash(node, 50);
             }
+            Fault::Tamper { node } => {
+                self.crash(node, 50);
+                self.machines[node].flips();
+                self.machines[node].tamper(&mut self.random);
+            }
             Fault::Wipe { node, for_ms } => {
                 self.crash(node, for_ms);
                 self.wipe(node);
@@ -292,8 +300,8 @@ impl Run {
         self.watch.lock().unwrap().tell(|| format!("{node} goes down"));
         // First the disk: what a process does while it goes does not happen.
         self.machines[node].disk.cut_power();
-        self.sim.crash(name(node));
-        if node == 0 {
+        self.hosts(node).into_iter().for_each(|host| self.sim.crash(host));
+        if node == self.owner() {
             self.work.borrow_mut().interrupted();
         }
         let drawn_ms = 50 + self.random.below(1_500);
@@ -308,13 +316,18 @@ impl Run {
         self.machines[node].skew.set(skew(&mut self.random));
         self.watch.lock().unwrap().tell(|| format!("{node} comes back"));
         self.watch.lock().unwrap().invariants.restarts(node);
-        self.sim.bounce(name(node));
+        self.hosts(node).into_iter().for_each(|host| self.sim.bounce(host));
+    }
+
+    fn owner(&self) -> usize {
+        self.office.borrow().owner()
     }
 
     /// A disk is replaced, and the ledger put on the new one.
     fn wipe(&mut self, node: usize) {
         let machine = &self.machines[node];
         machine.loses();
+        machine.has_a_new_disk();
         machine.disk.wipe();
         self.watch.lock().unwrap().invariants.loses_everything(node);
         machine.disk.power_on();
@@ -337,56 +350,6 @@ impl Run {
                 self.wipe(node);
             }
         }
-    }
-
-    fn make_peace(&mut self) {
-        self.is_peace.set(true);
-        self.later.retain(|_, what| matches!(what, Later::Restart(_)));
-        for a in 0..self.plan.nodes {
-            let machine = &self.machines[a];
-            machine.switch.set(0, 0);
-            machine.disk.set_full(false);
-            for b in 0..a {
-                self.sim.repair(name(a), name(b));
-                self.sim.set_link_max_message_latency(name(a), name(b), Duration::from_millis(LATENCY_MS.1));
-            }
-        }
-        if let Some((liar, _)) = self.plan.liar {
-            // Whoever has found it out cuts it off.
-            self.is_down[liar] = true;
-            self.sim.crash(name(liar));
-            self.sim.crash(INNER);
-        }
-        self.work.borrow_mut().is_over = true;
-    }
-
-    fn is_at_rest(&self) -> bool {
-        self.now_ms.is_multiple_of(100) && self.converged().is_ok()
-    }
-
-    fn converged(&self) -> Result<(), Violation> {
-        let invariant = "when faults stop, all honest nodes come to the same log, and it is final";
-        let watch = self.watch.lock().unwrap();
-        let honest = || self.machines.iter().filter(|machine| !self.plan.is_liar(machine.number));
-        let heads: Vec<_> = honest().map(|machine| machine.head()).collect();
-        let size = heads[0].as_ref().map_or(0, |head| head.0);
-        let same = size > 0 && heads.iter().all(|head| *head == heads[0]);
-        let standing = |node| watch.invariants.standing(node);
-        let has_final = |machine: &Rc<Machine>| standing(machine.number).is_some_and(|it| it.last_final.size == size);
-        let is_final = honest().all(has_final);
-        if same && is_final && self.work.borrow().is_answered() {
-            return Ok(());
-        }
-        let describe = |machine: &Rc<Machine>| {
-            let standing = standing(machine.number)
-                .map(|it| (it.committed, it.signed.size, it.last_final.size, it.suspended, it.rejoining));
-            let head = machine.head().map(|head| head.0);
-            let ailment = machine.ailment.borrow().clone();
-            format!("{}: {head:?} receipts, {standing:?} {}", name(machine.number), ailment.unwrap_or_default())
-        };
-        let nodes = honest().map(describe).collect::<Vec<_>>().join("; ");
-        let waiting = self.work.borrow().waiting();
-        Err(Violation { invariant, what: format!("{nodes}; {waiting} events without an answer") })
     }
 }
 
