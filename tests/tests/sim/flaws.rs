@@ -4,11 +4,12 @@
 use crate::{
     disk::DiskFlaw,
     node::{Machine, key},
+    office::operator,
 };
 use reprise_abi::decode_canonical;
 use reprise_federation::{
-    Mark, Message, Standing,
-    message::{Ack, Append, Standpoint, Vote},
+    Grant, Mark, Message, NodeKey, Standing,
+    message::{Ack, Append, Claim, Standpoint, Vote},
 };
 use reprise_receipts::Receipt;
 
@@ -40,6 +41,10 @@ pub enum Flaw {
     EverythingCommitted,
     /// Nobody checks the signatures of votes: whoever lies votes for the others.
     BelievesVotes,
+    /// Nobody checks the operators' signatures: whoever lies grants itself the ledger.
+    BelievesGrants,
+    /// A promise to a later owner is not among what is written down.
+    PromisedIsNotWritten,
     /// Whoever submits gives an event that was not answered another id.
     NewIdsForOldEvents,
     /// Answers are given to whoever has submitted the next event.
@@ -47,7 +52,7 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::DisksLie,
         Self::SyncsTooEarly,
         Self::OldJournals,
@@ -61,6 +66,8 @@ impl Flaw {
         Self::AgreesUnseen,
         Self::EverythingCommitted,
         Self::BelievesVotes,
+        Self::BelievesGrants,
+        Self::PromisedIsNotWritten,
         Self::NewIdsForOldEvents,
         Self::AnswersMixedUp,
     ];
@@ -79,17 +86,29 @@ impl Flaw {
         });
     }
 
-    /// What is written of a standing.
-    pub fn written(self, standing: Standing) -> Standing {
-        match self {
-            Self::SignedIsNotWritten => Standing { signed: Mark::EMPTY, ..standing },
+    /// What is written of a standing, in the place of another.
+    pub fn written(self, standing: Standing, before: Option<Standing>) -> Standing {
+        match (self, before) {
+            (Self::SignedIsNotWritten, _) => Standing { signed: Mark::EMPTY, ..standing },
+            (Self::PromisedIsNotWritten, Some(before)) => Standing {
+                promised: before.promised,
+                owner: before.owner,
+                grant: before.grant,
+                log_epoch: before.log_epoch,
+                ..standing
+            },
             _ => standing,
         }
     }
 
+    /// The ledger gets other owners in any case.
+    pub fn needs_other_owners(self) -> bool {
+        self == Self::PromisedIsNotWritten
+    }
+
     /// There is somebody who lies in any case.
     pub fn needs_a_liar(self) -> bool {
-        self == Self::BelievesVotes
+        matches!(self, Self::BelievesVotes | Self::BelievesGrants)
     }
 
     /// Everything that this node says and hears goes through a mouth that has the bug.
@@ -119,15 +138,21 @@ impl Flaw {
         }
     }
 
-    /// What a liar can say of a vote of its own, to one of so many nodes: the same in the name of all others, signed as if
-    /// it had their keys, because nobody checks that.
-    pub fn forges(self, vote: &Vote, nodes: usize, to: usize) -> Vec<Message> {
-        if self != Self::BelievesVotes {
-            return Vec::new();
+    /// What a liar can say beside a vote of its own, to one of so many nodes, because nobody checks signatures: the same vote
+    /// in the name of all others, or that the ledger is its own from now on.
+    pub fn forges(self, vote: &Vote, liar: usize, nodes: usize, to: usize) -> Vec<Message> {
+        let others = (0..nodes).filter(|other| *other != to && *other != liar).map(|other| key(other, 1));
+        match self {
+            Self::BelievesVotes => {
+                others.map(|key| Message::Vote(Vote { signer: key.public(), ..*vote }.sign(&key))).collect()
+            }
+            Self::BelievesGrants => {
+                let (owner, attester) = (NodeKey(key(liar, 0).public()), key(liar, 1).public());
+                let grant = Grant { ledger: vote.ledger, epoch: vote.epoch + 100, owner, attester, roster: 1 };
+                vec![Message::Claim(Claim { grant: grant.sign(&[&operator()]) })]
+            }
+            _ => Vec::new(),
         }
-        let others = (0..nodes).filter(|other| *other != to).map(|other| key(other, 1));
-        let others = others.filter(|key| key.public() != vote.signer);
-        others.map(|key| Message::Vote(Vote { signer: key.public(), ..*vote }.sign(&key))).collect()
     }
 }
 

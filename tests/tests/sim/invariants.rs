@@ -15,7 +15,7 @@ use crate::{
     plan::Plan,
     workload::Workload,
 };
-use reprise_federation::{Action, Message, Standing};
+use reprise_federation::{Action, Message, NodeKey, Standing};
 use reprise_receipts::{Package, PublicKey};
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -56,7 +56,7 @@ impl Invariants {
             replay: replay::Replay::new(package),
             committed: Default::default(),
             convicted: convicted::Convicted::new(signers.clone()),
-            epochs: Default::default(),
+            epochs: epochs::Epochs::new(NodeKey(key(0, 0).public())),
             once: Default::default(),
             signing: signing::Signing::new(signers),
             suspended: Default::default(),
@@ -82,6 +82,8 @@ impl Invariants {
                 self.note("an honest node never signs two bodies for one sequence number", result);
             }
             Action::Send { message: Message::Ack(ack), .. } => self.acknowledged.told(node, ack.have.size),
+            Action::Send { message: Message::Append(append), .. } => self.orders(node, append.epoch),
+            Action::Lead { epoch, .. } => self.orders(node, *epoch),
             Action::Acknowledge { size, .. } => self.acknowledged.told(node, *size),
             Action::RollBack { to, .. } => {
                 let result = self.final_windows.rolled_back(node, to.size);
@@ -101,6 +103,16 @@ impl Invariants {
             }
             _ => {}
         }
+    }
+
+    /// Operators have granted an epoch to a member.
+    pub fn granted(&mut self, epoch: u64, owner: usize) {
+        self.epochs.granted(epoch, NodeKey(key(owner, 0).public()));
+    }
+
+    fn orders(&mut self, node: usize, epoch: u64) {
+        let result = self.epochs.orders(node, NodeKey(key(node, 0).public()), epoch);
+        self.note("only the member to which it was granted orders in an epoch", result);
     }
 
     /// A node has made this durable, as far as it knows; `kept` is what the disk has of it.
@@ -131,7 +143,9 @@ impl Invariants {
 
     /// Now and then.
     pub fn check(&mut self, now_ms: u64, machines: &[Rc<Machine>], work: &mut Workload) -> Result<(), Violation> {
-        let result = self.acknowledged.check(machines, work);
+        let standings = &self.standings;
+        let counts = |node: usize| standings[node].as_ref().is_some_and(|standing| !standing.rejoining);
+        let result = self.acknowledged.check(machines, work, counts);
         self.note("nothing acknowledged is lost", result);
         let result = self.committed.check(&self.acknowledged, machines);
         self.note("what is committed is on a quorum", result);

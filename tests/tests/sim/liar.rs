@@ -201,7 +201,7 @@ impl Mouth {
             return vec![self.flaw.map_or(frame, |flaw| flaw.says(message).to_frame())];
         };
         if let (Some(flaw), Message::Vote(vote)) = (self.flaw, &message) {
-            let forged = flaw.forges(vote, self.nodes, self.peer);
+            let forged = flaw.forges(vote, self.own, self.nodes, self.peer);
             if !forged.is_empty() {
                 self.lies();
                 return forged.iter().map(Message::to_frame).chain([frame]).collect();

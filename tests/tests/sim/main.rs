@@ -60,6 +60,7 @@ fn without_faults_everything_is_answered_and_final() {
         liar: None,
         faults: false,
         checkpoint_receipts: 50,
+        takes: false,
     };
     let outcome = run(&plan).expect("nothing goes wrong");
     assert!(outcome.acknowledged > 300, "{}", outcome.acknowledged);
@@ -103,6 +104,8 @@ const FOUND_BY: [(Flaw, u64); Flaw::ALL.len()] = [
     (Flaw::AgreesUnseen, 0),
     (Flaw::EverythingCommitted, 0),
     (Flaw::BelievesVotes, 0),
+    (Flaw::BelievesGrants, 0),
+    (Flaw::PromisedIsNotWritten, 0),
     (Flaw::NewIdsForOldEvents, 0),
     (Flaw::AnswersMixedUp, 0),
 ];

@@ -4,7 +4,7 @@ use crate::{
     disk::SimDisk,
     flaws::Flaw,
     liar::port_towards,
-    office::Office,
+    office::{Office, operator},
     plan::Plan,
     socket::{NodeSocket, Switch},
     watch::Watch,
@@ -82,6 +82,22 @@ impl Shared {
     pub fn package() -> Rc<Package> {
         Rc::new(decode_canonical(&fs::read(fixture("packages/lease-1.0.0.reprise")).unwrap()).unwrap())
     }
+
+    /// How the ledger begins.
+    pub fn genesis(package: &Package) -> Genesis {
+        Genesis {
+            format: GENESIS_FORMAT,
+            name: LEDGER.to_owned(),
+            nonce: [6; 16],
+            protocol_epoch: PROTOCOL_EPOCH,
+            engine_profile: EngineProfile::current().digest(),
+            package: package.manifest.digest(),
+            epoch: 1,
+            attester: key(0, 1).public(),
+            operators: vec![operator().public()],
+            operator_threshold: 1,
+        }
+    }
 }
 
 /// How a node's clock goes.
@@ -124,6 +140,8 @@ pub struct Machine {
     /// Why the node did not start, or cannot go on.
     pub ailment: RefCell<Option<String>>,
     pub wish: Cell<Option<Wish>>,
+    /// It ordered inputs when it was looked at last.
+    pub orders: Cell<bool>,
     shared: Shared,
     life: Cell<u64>,
     node: RefCell<sync::Weak<Node>>,
@@ -143,6 +161,7 @@ impl Machine {
             is_new: Cell::new(false),
             ailment: RefCell::new(None),
             wish: Cell::new(None),
+            orders: Cell::new(false),
             shared,
             life: Cell::new(0),
             node: RefCell::default(),
@@ -155,20 +174,8 @@ impl Machine {
     /// Puts the ledger into an empty journal, as whoever sets a member up does.
     pub fn prepare(&self) {
         let journal = Journal::on_backend(self.disk.clone()).unwrap();
-        let package = journal.put_package(&self.shared.package).unwrap();
-        let genesis = Genesis {
-            format: GENESIS_FORMAT,
-            name: LEDGER.to_owned(),
-            nonce: [6; 16],
-            protocol_epoch: PROTOCOL_EPOCH,
-            engine_profile: EngineProfile::current().digest(),
-            package,
-            epoch: 1,
-            attester: key(0, 1).public(),
-            operators: vec![key(20, 0).public()],
-            operator_threshold: 1,
-        };
-        let no = journal.put_ledger(&genesis).unwrap().no;
+        journal.put_package(&self.shared.package).unwrap();
+        let no = journal.put_ledger(self.shared.office.borrow().genesis()).unwrap().no;
         let receipts = self.shared.plan.checkpoint_receipts;
         // No snapshot goes: old ones are swept on a thread, which has no simulated time.
         let settings = CheckpointSettings { receipts, logical_ms: 0, keep: u32::MAX };
@@ -243,7 +250,7 @@ impl Machine {
             Ok(running) => {
                 let running = Rc::new(running);
                 *self.running.borrow_mut() = Rc::downgrade(&running);
-                tokio::join!(self.submit(&running), self.operate());
+                tokio::join!(self.submit(&running), self.operate(), self.take_office());
             }
             Err(why) => {
                 *self.ailment.borrow_mut() = Some(why);
@@ -278,6 +285,22 @@ impl Machine {
         }
     }
 
+    /// Operators hand the node what they have granted it, until it takes that.
+    async fn take_office(&self) {
+        loop {
+            sleep(LOOK_FOR_OWNER).await;
+            let Some(grant) = self.shared.office.borrow().to_hand_in(self.number) else { continue };
+            let wanted = Wanted::Take { ledger: LEDGER.to_owned(), grant: grant.clone() };
+            match self.command(&wanted).await {
+                Some(answer) if answer["epoch"].is_u64() => {
+                    self.shared.watch.lock().unwrap().count("grants taken");
+                    self.shared.office.borrow_mut().was_taken(&grant);
+                }
+                _ => sleep(LOOK).await,
+            }
+        }
+    }
+
     /// The node's operator looks at it now and then: a node with a fault of its own is started again, a suspension is
     /// lifted, and a member whose disk is damaged gets a new one.
     async fn operate(&self) {
@@ -285,6 +308,7 @@ impl Machine {
             sleep(LOOK).await;
             let Some(status) = self.command(&Wanted::Status).await else { return };
             let ledger = &status["ledgers"][0];
+            self.orders.set(ledger["can go on"] == true && ledger["role"] == "owner");
             let suspended = ledger["service"].as_str().is_some_and(|service| service.starts_with("suspended"));
             *self.ailment.borrow_mut() = ledger["why not"].as_str().map(str::to_owned);
             if self.disk.is_full() {
@@ -312,6 +336,7 @@ impl Machine {
         self.life.set(self.life.get() + 1);
         *self.ailment.borrow_mut() = None;
         self.wish.set(None);
+        self.orders.set(false);
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let journal = Journal::on_backend(self.disk.clone()).map_err(|error| text(&error))?;
         let node = Arc::new(Node::with_journal(Path::new("/nonexistent"), journal));

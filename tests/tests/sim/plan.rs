@@ -26,6 +26,8 @@ pub struct Plan {
     pub faults: bool,
     /// Receipts from one checkpoint to the next; 0 for none.
     pub checkpoint_receipts: u64,
+    /// The ledger gets other owners.
+    pub takes: bool,
 }
 
 impl Plan {
@@ -40,6 +42,7 @@ impl Plan {
         let liar = (1 + random.below(voting as u64 - 1) as usize, lie);
         let observers = usize::from(random.below(3) == 0);
         let checkpoint_receipts = [0, 24, 60][random.below(3) as usize];
+        let takes = random.below(2) == 0 || flaw.is_some_and(Flaw::needs_other_owners);
         Self {
             seed,
             nodes: voting + observers,
@@ -49,6 +52,7 @@ impl Plan {
             liar: lies.then_some(liar),
             faults: true,
             checkpoint_receipts,
+            takes,
         }
     }
 

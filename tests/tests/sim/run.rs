@@ -25,6 +25,10 @@ use turmoil::{Builder, Sim};
 const CHECK_MS: u64 = 20;
 const LATENCY_MS: (u64, u64) = (1, 8);
 const SLOW_MS: u64 = 300;
+/// Operators grant the ledger to another member after so long, at least and at most.
+const TAKE_MS: (u64, u64) = (1_500, 5_000);
+/// An owner that does not order for so long is replaced.
+const UNSERVED_MS: u64 = 4_000;
 /// In the digest: not a node's doing.
 const NOBODY: usize = 255;
 
@@ -50,6 +54,7 @@ enum Later {
     Room(usize),
     Restart(usize),
     CutPower(usize),
+    Take,
 }
 
 struct Run {
@@ -58,6 +63,8 @@ struct Run {
     machines: Vec<Rc<Machine>>,
     /// A node that is down and comes back at a time of its own.
     is_down: Vec<bool>,
+    /// How long the owner has not ordered anything, as far as its operator has seen.
+    unserved_ms: u64,
     watch: Arc<Mutex<Watch>>,
     work: Rc<RefCell<Workload>>,
     office: Rc<RefCell<Office>>,
@@ -74,6 +81,9 @@ pub fn run(plan: &Plan) -> Result<Outcome, Violation> {
     let mut run = Run::new(plan.clone());
     if plan.faults {
         run.at(300, Later::Fault);
+    }
+    if plan.takes {
+        run.at(TAKE_MS.0, Later::Take);
     }
     while run.now_ms < FAULTS_MS {
         run.step()?;
@@ -118,13 +128,14 @@ impl Run {
         let invariants = Invariants::new(&plan, &package);
         let watch = Arc::new(Mutex::new(Watch::new(invariants)));
         let work = Workload::new(EVENTS, plan.flaw);
-        let office = Rc::new(RefCell::new(Office::new()));
+        let office = Rc::new(RefCell::new(Office::new(Shared::genesis(&package))));
         let shared =
             Shared { plan: plan.clone(), watch: watch.clone(), work: work.clone(), office: office.clone(), package };
         let machines: Vec<_> = (0..plan.nodes).map(|number| Machine::new(number, shared.clone())).collect();
         let mut run = Self {
             sim,
             is_down: vec![false; plan.nodes],
+            unserved_ms: 0,
             watch,
             work,
             office,
@@ -189,6 +200,7 @@ impl Run {
             self.happens(what);
         }
         self.look_after_nodes();
+        self.look_after_owner();
         if self.now_ms.is_multiple_of(CHECK_MS) {
             let mut watch = self.watch.lock().unwrap();
             let now_ms = self.now_ms;
@@ -222,6 +234,12 @@ impl Run {
             Later::Room(node) => self.machines[node].disk.set_full(false),
             Later::CutPower(node) => self.machines[node].disk.cut_power(),
             Later::Restart(node) => self.restart(node),
+            Later::Take if self.is_peace.get() => {}
+            Later::Take => {
+                self.grant();
+                let wait_ms = TAKE_MS.0 + self.random.below(TAKE_MS.1 - TAKE_MS.0);
+                self.at(wait_ms, Later::Take);
+            }
         }
     }
 
@@ -229,6 +247,10 @@ impl Run {
     fn may_be(&self, fault: &Fault) -> bool {
         let damaged = self.machines.iter().any(|machine| machine.is_damaged());
         if fault.machine().is_some_and(|node| self.plan.is_liar(node)) {
+            return false;
+        }
+        // Where others take over, what a member has promised to have must be there.
+        if self.plan.takes && matches!(fault, Fault::LoseSyncs { .. }) {
             return false;
         }
         fault.damages().is_none_or(|node| !damaged && !self.is_down[node])
@@ -333,6 +355,37 @@ impl Run {
         machine.disk.power_on();
         machine.prepare();
         machine.disk.cut_power();
+    }
+
+    /// Operators grant the ledger to another member that can take it, as far as they know.
+    fn grant(&mut self) {
+        let can = |node: usize| {
+            let watch = self.watch.lock().unwrap();
+            let standing = watch.invariants.standing(node);
+            let stands = standing.is_none_or(|it| !it.rejoining && it.suspended.is_none());
+            stands && node != self.owner() && !self.plan.is_liar(node) && !self.machines[node].is_damaged()
+        };
+        let able: Vec<usize> = (0..self.plan.voting()).filter(|node| can(*node)).collect();
+        if able.is_empty() {
+            return;
+        }
+        let owner = able[self.random.below(able.len() as u64) as usize];
+        let epoch = self.office.borrow_mut().grant(owner);
+        self.unserved_ms = 0;
+        let mut watch = self.watch.lock().unwrap();
+        watch.note(owner, "is granted the ledger");
+        watch.tell(|| format!("epoch {epoch} is granted to {owner}"));
+        watch.count("grants");
+        watch.invariants.granted(epoch, owner);
+    }
+
+    /// An owner that does not order is replaced after some time.
+    fn look_after_owner(&mut self) {
+        let orders = self.machines[self.owner()].orders.get() && !self.is_down[self.owner()];
+        self.unserved_ms = if orders { 0 } else { self.unserved_ms + 1 };
+        if self.plan.takes && self.unserved_ms >= UNSERVED_MS {
+            self.grant();
+        }
     }
 
     /// What operators want done.

@@ -62,9 +62,10 @@ impl World for NodeWorld {
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let Ok(standing) = decode_canonical::<Standing>(bytes) else { return self.disk.replace_file(name, bytes) };
-        let written = self.flaw.map_or(standing.clone(), |flaw| flaw.written(standing.clone()));
+        let on_disk = || self.disk.durable_file(name).and_then(|bytes| decode_canonical(&bytes).ok());
+        let written = self.flaw.map_or(standing.clone(), |flaw| flaw.written(standing.clone(), on_disk()));
         self.disk.replace_file(name, &encode(&written))?;
-        let kept = self.disk.durable_file(name).and_then(|bytes| decode_canonical(&bytes).ok());
+        let kept = on_disk();
         self.watch.lock().unwrap().persisted(self.number, &standing, kept.as_ref());
         Ok(())
     }

@@ -80,7 +80,13 @@ impl Acknowledged {
         *seen = Seen { is_new: true, owed: seen.told.max(seen.owed), ..Seen::default() };
     }
 
-    pub fn check(&mut self, machines: &[Rc<Machine>], work: &mut Workload) -> Result<(), String> {
+    /// `counts`: a member has its memory, and its word counts.
+    pub fn check(
+        &mut self,
+        machines: &[Rc<Machine>],
+        work: &mut Workload,
+        counts: impl Fn(usize) -> bool,
+    ) -> Result<(), String> {
         for machine in machines {
             self.look_at(machine)?;
         }
@@ -99,7 +105,7 @@ impl Acknowledged {
         for machine in machines {
             let seen = &self.nodes[machine.number];
             let is_back = !seen.is_new && seen.leaves.len() as u64 >= seen.told.max(seen.owed);
-            if is_back && self.has_all(machine.number) {
+            if is_back && counts(machine.number) && self.has_all(machine.number) {
                 machine.has_all();
             }
         }
