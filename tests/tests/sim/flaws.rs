@@ -45,6 +45,8 @@ pub enum Flaw {
     BelievesGrants,
     /// A promise to a later owner is not among what is written down.
     PromisedIsNotWritten,
+    /// Whoever starts a node with a new disk does not say that its memory is lost.
+    LostMemoryIsNotSaid,
     /// Whoever submits gives an event that was not answered another id.
     NewIdsForOldEvents,
     /// Answers are given to whoever has submitted the next event.
@@ -52,7 +54,7 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::DisksLie,
         Self::SyncsTooEarly,
         Self::OldJournals,
@@ -68,6 +70,7 @@ impl Flaw {
         Self::BelievesVotes,
         Self::BelievesGrants,
         Self::PromisedIsNotWritten,
+        Self::LostMemoryIsNotSaid,
         Self::NewIdsForOldEvents,
         Self::AnswersMixedUp,
     ];
@@ -103,7 +106,7 @@ impl Flaw {
 
     /// The ledger gets other owners in any case.
     pub fn needs_other_owners(self) -> bool {
-        self == Self::PromisedIsNotWritten
+        matches!(self, Self::PromisedIsNotWritten | Self::LostMemoryIsNotSaid)
     }
 
     /// There is somebody who lies in any case.

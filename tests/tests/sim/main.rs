@@ -105,8 +105,9 @@ const FOUND_BY: [(Flaw, u64); Flaw::ALL.len()] = [
     (Flaw::EverythingCommitted, 0),
     (Flaw::BelievesVotes, 0),
     (Flaw::BelievesGrants, 0),
-    (Flaw::PromisedIsNotWritten, 0),
-    (Flaw::NewIdsForOldEvents, 0),
+    (Flaw::PromisedIsNotWritten, 2),
+    (Flaw::LostMemoryIsNotSaid, 0),
+    (Flaw::NewIdsForOldEvents, 2),
     (Flaw::AnswersMixedUp, 0),
 ];
 /// A planted bug that this many seeds do not find is not found.

@@ -255,7 +255,8 @@ impl Machine {
             Err(why) => {
                 *self.ailment.borrow_mut() = Some(why);
                 sleep(LOOK).await;
-                self.wish.set(Some(if self.is_owner() { Wish::Restart } else { Wish::NewDisk }));
+                let beyond_repair = self.is_damaged() && !self.is_owner() && !self.disk.is_full();
+                self.wish.set(Some(if beyond_repair { Wish::NewDisk } else { Wish::Restart }));
             }
         }
         std::future::pending().await
@@ -310,7 +311,11 @@ impl Machine {
             let ledger = &status["ledgers"][0];
             self.orders.set(ledger["can go on"] == true && ledger["role"] == "owner");
             let suspended = ledger["service"].as_str().is_some_and(|service| service.starts_with("suspended"));
-            *self.ailment.borrow_mut() = ledger["why not"].as_str().map(str::to_owned);
+            let why_not = ledger["why not"].as_str().map(str::to_owned);
+            if let Some(why) = &why_not {
+                self.shared.watch.lock().unwrap().tell(|| format!("{}: cannot go on: {why}", self.number));
+            }
+            *self.ailment.borrow_mut() = why_not;
             if self.disk.is_full() {
                 continue;
             }
@@ -387,7 +392,7 @@ impl Machine {
             roster: 1,
         };
         NodeConfig {
-            rejoin: self.is_new.get(),
+            rejoin: self.is_new.get() && plan.flaw != Some(Flaw::LostMemoryIsNotSaid),
             name: name(self.number).to_owned(),
             listen: ([0; 4], PORT).into(),
             peers: (0..plan.nodes).filter(|number| *number != self.number).map(peer).collect(),

@@ -249,8 +249,11 @@ impl Run {
         if fault.machine().is_some_and(|node| self.plan.is_liar(node)) {
             return false;
         }
-        // Where others take over, what a member has promised to have must be there.
-        if self.plan.takes && matches!(fault, Fault::LoseSyncs { .. }) {
+        // Whoever takes over asks a quorum for what it has: that must be there, and be a quorum without those that forgot.
+        let spare = self.plan.voting() - usize::from(self.plan.liar.is_some()) > self.plan.needed();
+        let forgets = matches!(fault, Fault::LoseSyncs { .. });
+        let counts = fault.damages().is_some_and(|node| node < self.plan.voting());
+        if self.plan.takes && (forgets || counts && !spare) {
             return false;
         }
         fault.damages().is_none_or(|node| !damaged && !self.is_down[node])

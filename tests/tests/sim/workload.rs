@@ -77,7 +77,8 @@ impl Workload {
     fn take(&mut self) -> Option<(usize, String)> {
         let event = if !self.again.is_empty() {
             let event = self.again.remove(0);
-            if self.flaw == Some(Flaw::NewIdsForOldEvents) {
+            let is_first = !self.events[event].starts_with("{\"id\":\"again-");
+            if self.flaw == Some(Flaw::NewIdsForOldEvents) && is_first {
                 self.events[event] = self.events[event].replacen("{\"id\":\"", "{\"id\":\"again-", 1);
             }
             event
