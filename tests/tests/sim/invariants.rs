@@ -15,7 +15,7 @@ use crate::{
     plan::Plan,
     workload::Workload,
 };
-use reprise_federation::{Action, Message, NodeKey, Standing};
+use reprise_federation::{Action, Message, NodeKey, Standing, message::Standpoint};
 use reprise_receipts::{Package, PublicKey};
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -81,7 +81,11 @@ impl Invariants {
                 let result = self.signing.voted(node, vote, self.standings[node].as_ref());
                 self.note("an honest node never signs two bodies for one sequence number", result);
             }
-            Action::Send { message: Message::Ack(ack), .. } => self.acknowledged.told(node, ack.have.size),
+            // What it has while it takes something back is no promise.
+            Action::Send { message: Message::Ack(ack), .. } if ack.standpoint == Standpoint::Agrees => {
+                self.acknowledged.told(node, ack.have.size);
+            }
+            Action::Send { message: Message::Promise(promise), .. } => self.acknowledged.told(node, promise.log.size),
             Action::Send { message: Message::Append(append), .. } => self.orders(node, append.epoch),
             Action::Lead { epoch, .. } => self.orders(node, *epoch),
             Action::Acknowledge { size, .. } => self.acknowledged.told(node, *size),

@@ -249,11 +249,12 @@ impl Run {
         if fault.machine().is_some_and(|node| self.plan.is_liar(node)) {
             return false;
         }
-        // Whoever takes over asks a quorum for what it has: that must be there, and be a quorum without those that forgot.
-        let spare = self.plan.voting() - usize::from(self.plan.liar.is_some()) > self.plan.needed();
+        // Whoever takes over asks a quorum for what it has: that must be there. And a member that has forgotten everything
+        // is one fault, a liar another: where a quorum tolerates one, there are not both.
         let forgets = matches!(fault, Fault::LoseSyncs { .. });
         let counts = fault.damages().is_some_and(|node| node < self.plan.voting());
-        if self.plan.takes && (forgets || counts && !spare) {
+        let spare = self.plan.voting() - usize::from(self.plan.liar.is_some()) > self.plan.needed();
+        if self.plan.takes && forgets || (self.plan.takes || self.plan.liar.is_some()) && counts && !spare {
             return false;
         }
         fault.damages().is_none_or(|node| !damaged && !self.is_down[node])
