@@ -5,8 +5,9 @@
 //! - [`Federation::connected`], [`Federation::disconnected`], [`Federation::handle`], [`Federation::received`] for what
 //!   comes from peers,
 //! - [`Federation::advanced`] whenever a ledger in the journal is another than before, durably: after a commit of its own,
-//!   after an [`Action::Apply`], after an [`Action::RollBack`], after a repair,
-//! - [`Federation::refused`] when an [`Action::Apply`] gave another receipt,
+//!   after a repair,
+//! - [`Federation::carried_out`] when an [`Action::Apply`] or an [`Action::RollBack`] has come to its end, well or not,
+//! - [`Federation::refused`] before that, when an [`Action::Apply`] gave another receipt,
 //! - [`Federation::tick`] every few milliseconds,
 //! - [`Federation::poll`] until there is nothing left, after each of these.
 //!
@@ -25,6 +26,7 @@ mod peer;
 mod pursue;
 mod question;
 mod seat;
+mod work;
 
 pub use self::{
     action::{Action, Config, Finding},
@@ -177,7 +179,7 @@ impl Federation {
     /// The journal has another head of this ledger than before, durably.
     pub fn advanced(&mut self, now_ms: u64, ledger: LedgerId, facts: &dyn Ledgers) {
         self.with_seat(ledger, |this, seat| {
-            this.settle(now_ms, seat, facts);
+            this.settle(seat, facts);
             this.pursue(now_ms, seat, facts);
             this.close_round(now_ms, seat, facts);
             this.count(now_ms, seat, facts);
@@ -205,7 +207,7 @@ impl Federation {
     pub fn resume(&mut self, now_ms: u64, ledger: LedgerId, facts: &dyn Ledgers) {
         self.with_seat(ledger, |this, seat| {
             if seat.standing.suspended.take().is_some() {
-                seat.forget_plans();
+                this.forget_plans(seat);
                 this.persist(seat);
                 if this.check_self(seat, facts) {
                     this.take_office(now_ms, seat, facts);
@@ -291,10 +293,18 @@ impl Federation {
         self.outbox.push_back(Action::Persist(seat.standing.clone()));
     }
 
+    /// Another owner, or a suspension: nothing that was planned holds any more.
+    fn forget_plans(&mut self, seat: &mut Seat) {
+        seat.forget_plans();
+        if let Some(work) = seat.work.under_way() {
+            self.outbox.push_back(Action::Withdraw { ledger: seat.roster.ledger, work });
+        }
+    }
+
     fn halt(&mut self, seat: &mut Seat, why: Suspension) {
         if seat.standing.suspended.is_none() {
             seat.standing.suspended = Some(why);
-            seat.forget_plans();
+            self.forget_plans(seat);
             self.persist(seat);
             self.outbox.push_back(Action::Suspended { ledger: seat.roster.ledger, why });
         }

@@ -64,14 +64,14 @@ impl Node {
         }
     }
 
-    fn apply(&mut self, now_ms: u64, first: u64, steps: Vec<Step>) {
+    fn apply(&mut self, now_ms: u64, first: u64, steps: Vec<Step>, work: u64) {
         assert_eq!(first, self.ledger.size());
         for step in steps {
             let mut end = self.ledger.end.clone();
             assert_eq!(end.execute(ledger_id(), &step.input, 1), step);
             self.ledger.append(step);
         }
-        self.federation.advanced(now_ms, ledger_id(), &self.ledger);
+        self.federation.carried_out(now_ms, ledger_id(), work, &self.ledger);
     }
 
     fn act(&mut self, now_ms: u64, to: usize, wire: &mut VecDeque<Wire>) {
@@ -81,7 +81,7 @@ impl Node {
                 Action::Stream { transfer, content: Content::Steps { first, end, .. }, .. } => {
                     wire.push_back(Wire::Stream(to, transfer, self.ledger.stream_bytes(first, end)));
                 }
-                Action::Apply { first, steps, .. } => self.apply(now_ms, first, steps),
+                Action::Apply { first, steps, work, .. } => self.apply(now_ms, first, steps, work),
                 Action::Acknowledge { size, .. } => self.acknowledged = size,
                 Action::Final { window, .. } => {
                     assert!(window.verify(&self.roster));

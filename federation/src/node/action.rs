@@ -71,8 +71,9 @@ pub enum Action {
     },
     /// Make this durable before anything that follows.
     Persist(Standing),
-    /// Do these steps again after all steps before; store those that give the same receipts, then call `advanced`. At the
-    /// first that does not, call `refused`.
+    /// Do these steps again after all steps before; store those that give the same receipts, then call `carried_out`. At
+    /// the first that does not, call `refused`, and then `carried_out`. If the first does not continue the log, they are
+    /// void.
     Apply {
         /// Which ledger.
         ledger: LedgerId,
@@ -82,13 +83,25 @@ pub enum Action {
         first: u64,
         /// The steps; they are chained, but nothing of them is executed.
         steps: Vec<Step>,
+        /// Number of this piece of work.
+        work: u64,
     },
-    /// Take back all steps after this log, then call `advanced`. Steps to be applied before it, if any, come first.
+    /// Take back all steps after this log, then call `carried_out`. Work that was given before it comes first.
     RollBack {
         /// Which ledger.
         ledger: LedgerId,
         /// What is left.
         to: Mark,
+        /// Number of this piece of work.
+        work: u64,
+    },
+    /// What was asked for up to this piece of work, and was not begun, is not wanted any more: it is left out, and its end
+    /// told as that of any other.
+    Withdraw {
+        /// Which ledger.
+        ledger: LedgerId,
+        /// Number of the piece of work.
+        work: u64,
     },
     /// Everything submitted before this size may be acknowledged.
     Acknowledge {
@@ -176,6 +189,7 @@ impl Action {
             Self::Persist(standing) => Some(standing.ledger),
             Self::Apply { ledger, .. }
             | Self::RollBack { ledger, .. }
+            | Self::Withdraw { ledger, .. }
             | Self::Acknowledge { ledger, .. }
             | Self::Lead { ledger, .. }
             | Self::Follow { ledger, .. }

@@ -18,10 +18,14 @@ use reprise_receipts::{AttestationBody, LeafHash, attestation::Signature, eviden
 impl Federation {
     /// Casts the vote that is due, if one is, and sees what is final.
     pub(super) fn cosign(&mut self, now_ms: u64, seat: &mut Seat, facts: &dyn Ledgers) {
+        if seat.work.takes_back() {
+            return;
+        }
         self.finalise(seat, facts);
         if !seat.is_open() || seat.standing.rejoining || seat.pursuit.is_some() {
             return;
         }
+        self.cast_what_is_owed(now_ms, seat, facts);
         let (committed, signed) = (seat.standing.committed, seat.standing.signed);
         let due = match (self.role(seat), &seat.lead) {
             (Some(Role::Owner), Some(_)) => seat.windows.due(now_ms, &seat.roster.window, committed, signed.size),
@@ -58,6 +62,21 @@ impl Federation {
             && let Some(vote) = self.make_vote(now_ms, signed.size, seat, facts)
         {
             seat.windows.note(vote);
+        }
+    }
+
+    /// A vote on the largest log that is signed, if it is not among the votes here: that log was taken over in place of a
+    /// lost memory, or was not known to be committed when this node started. Without it the window could stay open.
+    fn cast_what_is_owed(&mut self, now_ms: u64, seat: &mut Seat, facts: &dyn Ledgers) {
+        let (own, signed) = (self.key.public(), seat.standing.signed.size);
+        let cast = |seat: &Seat| seat.windows.of(&own).find(|vote| vote.size == signed).copied();
+        if signed <= seat.standing.last_final.size || seat.windows.is_excluded(&own) || cast(seat).is_some() {
+            return;
+        }
+        self.recall_vote(now_ms, seat, facts);
+        if let Some(vote) = cast(seat) {
+            self.send_to_members(seat, &Message::Vote(vote));
+            self.finalise(seat, facts);
         }
     }
 

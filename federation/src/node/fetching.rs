@@ -1,6 +1,6 @@
 //! Steps over streams: asked for, announced, received, verified, applied.
 
-use super::{Federation, action::Action, peer::Purpose, seat::Seat};
+use super::{Federation, action::Action, peer::Purpose, seat::Seat, work::Source};
 use crate::{
     fetch::{Fetch, verify_segment},
     ledgers::{Ledgers, tail},
@@ -92,7 +92,7 @@ impl Federation {
     /// Takes the segment that comes next, if it is there and nothing is being applied.
     pub(super) fn take_fetched(&mut self, now_ms: u64, fetch: &mut Fetch, seat: &mut Seat, facts: &dyn Ledgers) {
         let ledger: LedgerId = seat.roster.ledger;
-        if seat.follow.expected.is_some() {
+        if !seat.follow.applying.is_empty() {
             return;
         }
         let target = fetch.target();
@@ -102,8 +102,9 @@ impl Federation {
             Ok(end) => {
                 let (from, first, steps) = (held.peer, held.first, held.steps.clone());
                 fetch.took();
-                seat.follow.expected = Some(end);
-                self.outbox.push_back(Action::Apply { ledger, from, first, steps });
+                let work = seat.work.give();
+                seat.follow.applying.add(work, end, Source::Member);
+                self.outbox.push_back(Action::Apply { ledger, from, first, steps, work });
             }
             Err(_) => {
                 if let Some(bad) = fetch.refuse() {

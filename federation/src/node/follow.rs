@@ -5,6 +5,7 @@ use super::{
     action::Action,
     pursue::{May, Pursuit},
     seat::Seat,
+    work::{Applying, Otherwise, Source},
 };
 use crate::{
     fetch::verify_chain,
@@ -55,7 +56,10 @@ impl Federation {
         if !seat.is_open() {
             return self.ack(from, Standpoint::Suspended, seat, facts);
         }
-        if seat.pursuit.is_some() {
+        // An epoch begins with what is durable: nothing is added before that is known. What an earlier owner sent may still
+        // be under way.
+        let enters = seat.standing.log_epoch < seat.standing.promised && !seat.work.is_idle();
+        if seat.pursuit.is_some() || seat.work.takes_back() || enters {
             return self.ack(from, Standpoint::Differs, seat, facts);
         }
         let head = self.head(seat, facts);
@@ -67,53 +71,61 @@ impl Federation {
             Fit::Gap | Fit::Differs => self.chase(now_ms, from, append.head, seat, facts),
             Fit::Known(known) => {
                 let end = append.before.size + known as u64;
-                seat.follow.sure = seat.follow.sure.max(end);
-                let fresh = &append.steps[known..];
-                if !fresh.is_empty() {
-                    self.take_steps(now_ms, from, &append, end, fresh.to_vec(), seat, facts);
-                } else if append.steps.is_empty() && append.head.size > end && seat.follow.expected.is_none() {
-                    // The next step is too long for a frame.
-                    self.chase(now_ms, from, append.head, seat, facts);
+                if seat.follow.applying.is_empty() {
+                    seat.follow.sure = seat.follow.sure.max(end);
                 }
-                self.settle(now_ms, seat, facts);
+                self.settle(seat, facts);
+                if seat.is_open() && !seat.work.takes_back() {
+                    self.take(now_ms, from, append, known, seat, facts);
+                }
                 self.cosign(now_ms, seat, facts);
             }
         }
     }
 
+    /// Takes what is new in a message whose steps are known up to an index.
+    fn take(&mut self, now_ms: u64, from: NodeKey, append: Append, known: usize, seat: &mut Seat, facts: &dyn Ledgers) {
+        let end = append.before.size + known as u64;
+        if append.steps.len() > known {
+            self.take_steps(now_ms, from, append, known, seat, facts);
+        } else if append.steps.is_empty() && append.head.size > end && seat.follow.applying.is_empty() {
+            // The next step is too long for a frame.
+            self.chase(now_ms, from, append.head, seat, facts);
+        }
+    }
+
     /// Looks for the place where the logs part, or fetches over streams.
     fn chase(&mut self, now_ms: u64, from: NodeKey, target: Mark, seat: &mut Seat, facts: &dyn Ledgers) {
-        if seat.follow.expected.is_none() {
+        if seat.follow.applying.is_empty() {
             seat.pursuit = Some(Pursuit::new(target, from, May::FollowOwner));
         }
         self.ack(from, Standpoint::Differs, seat, facts);
         self.pursue(now_ms, seat, facts);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a step of `follow`, with all that it knows")]
     fn take_steps(
         &mut self,
         now_ms: u64,
         from: NodeKey,
-        append: &Append,
-        first: u64,
-        steps: Vec<Step>,
+        append: Append,
+        known: usize,
         seat: &mut Seat,
         facts: &dyn Ledgers,
     ) {
         let ledger = seat.roster.ledger;
-        let Some(before) = seat.follow.expected.take().or_else(|| tail(facts, ledger)) else { return };
+        let Some(before) = seat.follow.applying.end().cloned().or_else(|| tail(facts, ledger)) else { return };
+        let (first, steps) = (append.before.size + known as u64, append.steps[known..].to_vec());
         let chained = verify_chain(ledger, &before, first, &steps).ok();
         let leads =
             |end: &reprise_receipts::log::LogTail| end.size() < append.head.size || end.root() == append.head.log_root;
         match chained.filter(leads) {
             Some(end) => {
-                seat.follow.sure = end.size();
-                seat.follow.expected = Some(end);
-                self.outbox.push_back(Action::Apply { ledger, from, first, steps });
+                let work = seat.work.give();
+                seat.follow.applying.add(work, end, Source::Owner);
+                self.outbox.push_back(Action::Apply { ledger, from, first, steps, work });
             }
             None => {
-                let frame = Message::Append(append.clone()).to_frame();
+                let frame = Message::Append(append).to_frame();
                 self.reject(now_ms, from, Some(ledger), Reason::Continuity, &frame);
             }
         }
@@ -125,26 +137,43 @@ impl Federation {
         self.reject(now_ms, from, Some(ledger), Reason::Execution, &[step.input.as_slice(), &step.receipt].concat());
         self.found(ledger, from, crate::compare::Divergence::ExecutionFault { at });
         self.with_seat(ledger, |this, seat| {
-            seat.follow.expected = None;
+            seat.follow.applying = Applying::default();
             seat.pursuit = None;
             this.halt(seat, Suspension::ExecutionFault { at });
         });
         self.advanced(now_ms, ledger, facts);
     }
 
+    /// The pieces of work up to this number, of [`Action::Apply`] and [`Action::RollBack`], have come to their end. The
+    /// journal says with what result; it is another than before in any case.
+    pub fn carried_out(&mut self, now_ms: u64, ledger: LedgerId, work: u64, facts: &dyn Ledgers) {
+        self.with_seat(ledger, |_, seat| {
+            seat.work.end(work);
+            match seat.follow.applying.take_ended(&seat.work, ledger, facts) {
+                Ok(reached) => seat.follow.sure = seat.follow.sure.max(reached.unwrap_or(0)),
+                Err(Otherwise) => {
+                    if let Some(pursuit) = seat.pursuit.as_mut().filter(|pursuit| pursuit.is_fetching()) {
+                        pursuit.begin_anew();
+                    }
+                }
+            }
+        });
+        self.advanced(now_ms, ledger, facts);
+    }
+
     /// What is durable now is acknowledged, and what it means for the epoch is made durable.
-    pub(super) fn settle(&mut self, _now_ms: u64, seat: &mut Seat, facts: &dyn Ledgers) {
+    pub(super) fn settle(&mut self, seat: &mut Seat, facts: &dyn Ledgers) {
         let (ledger, head) = (seat.roster.ledger, self.head(seat, facts));
-        if seat.follow.expected.as_ref().is_some_and(|expected| expected.size() <= head.size) {
-            seat.follow.expected = None;
-        }
-        if seat.standing.owner == self.me || !seat.is_open() || seat.follow.heard_ms.is_none() || seat.pursuit.is_some()
-        {
+        let follows = seat.standing.owner != self.me && seat.is_open() && seat.follow.heard_ms.is_some();
+        if !follows || seat.pursuit.is_some() || seat.work.takes_back() {
             return;
         }
         let sure = seat.follow.sure.min(head.size);
         let whole = seat.follow.base.is_some_and(|base| sure >= base);
         if seat.standing.log_epoch < seat.standing.promised && whole {
+            if !seat.work.is_idle() {
+                return;
+            }
             if head.size > sure {
                 // What an earlier owner left and the present one does not have.
                 return self.take_back(seat, sure, facts);
@@ -152,7 +181,8 @@ impl Federation {
             seat.standing.log_epoch = seat.standing.promised;
             self.persist(seat);
         }
-        if seat.standing.rejoining && whole && seat.follow.goal.is_some_and(|goal| sure >= goal) {
+        let has_all = whole && seat.follow.goal.is_some_and(|goal| sure >= goal);
+        if seat.standing.rejoining && has_all && self.knows_the_epoch(seat) {
             // Whatever was promised or signed before the loss was about less than this.
             seat.standing.rejoining = false;
             seat.standing.signed = mark_at(facts, ledger, sure).unwrap_or(head);
@@ -166,14 +196,26 @@ impl Federation {
         self.acknowledge(seat.standing.owner, standpoint, have, seat, facts);
     }
 
+    /// As many other members as make a quorum, or all, have said in this life in which epoch they are. If this node has
+    /// promised one before it lost its memory, and a quorum with it, one of them has promised it too.
+    fn knows_the_epoch(&self, seat: &Seat) -> bool {
+        let (ledger, promised) = (seat.roster.ledger, seat.standing.promised);
+        let others: Vec<_> = seat.roster.voting().filter(|member| member.node != self.me).collect();
+        let told = |node: &NodeKey| self.peers.get(node)?.heads.get(&ledger).map(|head| head.epoch);
+        let heard = others.iter().filter_map(|member| told(&member.node)).filter(|epoch| *epoch <= promised);
+        heard.count() >= seat.roster.needed().min(others.len())
+    }
+
     /// Takes back what comes after `to`, if nobody was told that it stays.
     pub(super) fn take_back(&mut self, seat: &mut Seat, to: u64, facts: &dyn Ledgers) {
         if to < seat.standing.protected() {
             return self.halt(seat, Suspension::Contradiction { at: to });
         }
         if let Some(to) = mark_at(facts, seat.roster.ledger, to) {
-            seat.follow.expected = None;
-            self.outbox.push_back(Action::RollBack { ledger: seat.roster.ledger, to });
+            seat.follow.applying = Applying::default();
+            seat.follow.sure = seat.follow.sure.min(to.size);
+            let work = seat.work.give_back();
+            self.outbox.push_back(Action::RollBack { ledger: seat.roster.ledger, to, work });
         }
     }
 
@@ -197,7 +239,7 @@ impl Federation {
 
 fn fit(append: &Append, head: &Mark, seat: &Seat, facts: &dyn Ledgers) -> Fit {
     let (ledger, first) = (append.ledger, append.before.size);
-    if let Some(expected) = &seat.follow.expected {
+    if let Some(expected) = seat.follow.applying.end() {
         let end = Mark { size: expected.size(), log_root: expected.root() };
         return match first.cmp(&end.size) {
             std::cmp::Ordering::Equal if append.before == end => Fit::Known(0),

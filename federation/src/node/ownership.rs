@@ -40,7 +40,7 @@ impl Federation {
     pub(super) fn on_grant(&mut self, now_ms: u64, from: Option<NodeKey>, signed: &SignedGrant, facts: &dyn Ledgers) {
         self.with_seat(signed.grant.ledger, |this, seat| match seat.standing.promise(signed, &seat.roster) {
             Ok(true) => {
-                seat.forget_plans();
+                this.forget_plans(seat);
                 // The grant is the operators' answer to what an owner did.
                 if !matches!(seat.standing.suspended, Some(Suspension::CorruptHere | Suspension::Ordered)) {
                     seat.standing.suspended = None;
@@ -68,11 +68,11 @@ impl Federation {
     }
 
     /// Tells the owner of the promised epoch what is here. Not from a node that has lost its memory: it may have promised
-    /// and stored more than it knows.
+    /// and stored more than it knows. Not while something is taken back either: the owner asks again.
     fn promise(&mut self, seat: &Seat, facts: &dyn Ledgers) {
         let standing = &seat.standing;
         let is_replica = self.role(seat) == Some(Role::Replica);
-        if standing.rejoining || !is_replica || !self.is_there(standing.owner) {
+        if standing.rejoining || seat.work.takes_back() || !is_replica || !self.is_there(standing.owner) {
             return;
         }
         let promise = self.own_promise(seat, facts);
@@ -116,7 +116,7 @@ impl Federation {
     /// With a quorum of promises: takes the furthest log over, and leads.
     pub(super) fn close_round(&mut self, now_ms: u64, seat: &mut Seat, facts: &dyn Ledgers) {
         let Some(round) = &seat.round else { return };
-        if seat.pursuit.is_some() || !seat.is_open() {
+        if seat.pursuit.is_some() || !seat.is_open() || !seat.work.is_idle() {
             return;
         }
         let own = self.own_promise(seat, facts);

@@ -50,7 +50,7 @@ enum Stage {
     Search { search: Search, asked: bool },
     Fork { at: u64, asked: bool },
     Decide,
-    RollBack { to: u64, told: bool },
+    RollBack { to: u64 },
     Fetch(Fetch),
 }
 
@@ -88,6 +88,10 @@ impl Pursuit {
         }
     }
 
+    pub(super) fn is_fetching(&self) -> bool {
+        matches!(self.stage, Stage::Fetch(_))
+    }
+
     /// The peer's word is enough to take steps back.
     pub(super) fn leads(&self) -> bool {
         self.may != May::Extend
@@ -106,11 +110,16 @@ impl Pursuit {
     }
 
     pub(super) fn go_back(&mut self, to: u64) {
-        self.stage = Stage::RollBack { to, told: false };
+        self.stage = Stage::RollBack { to };
     }
 
     pub(super) fn go_fetch(&mut self, ledger: LedgerId, first: u64) {
         self.stage = Stage::Fetch(Fetch::new(ledger, first, self.target, TRANSFER_STEPS_MAX));
+    }
+
+    /// The log is not what it was to become: it is looked at anew.
+    pub(super) fn begin_anew(&mut self) {
+        self.stage = Stage::Start;
     }
 
     /// The question of this stage was not answered.
@@ -152,6 +161,7 @@ impl Federation {
     fn pursue_step(&mut self, now_ms: u64, pursuit: &mut Pursuit, seat: &mut Seat, facts: &dyn Ledgers) -> Next {
         let head = self.head(seat, facts);
         match &mut pursuit.stage {
+            Stage::Start if !seat.work.is_idle() => Next::Wait,
             Stage::Start => self.start_pursuit(&head, pursuit, seat, facts),
             Stage::Search { search, .. } if search.ours() != head => {
                 pursuit.stage = Stage::Start;
@@ -173,12 +183,7 @@ impl Federation {
                 Next::Wait
             }
             Stage::Decide => Next::Wait,
-            Stage::RollBack { to, .. } if head.size == *to => {
-                pursuit.stage = Stage::Start;
-                Next::Again
-            }
-            Stage::RollBack { told: true, .. } => Next::Wait,
-            Stage::RollBack { to, .. } => {
+            Stage::RollBack { to } => {
                 let to = *to;
                 self.roll_back(to, pursuit, seat, facts)
             }
@@ -201,9 +206,9 @@ impl Federation {
         Next::Again
     }
 
-    /// Takes back what comes after `to`, once.
+    /// Takes back what comes after `to`. When that is done, the log is looked at anew.
     fn roll_back(&mut self, to: u64, pursuit: &mut Pursuit, seat: &mut Seat, facts: &dyn Ledgers) -> Next {
-        pursuit.stage = Stage::RollBack { to, told: true };
+        pursuit.stage = Stage::Start;
         self.take_back(seat, to, facts);
         Next::Wait
     }
@@ -232,7 +237,7 @@ impl Federation {
     ) -> Next {
         let sources = self.sources(now_ms, seat.roster.ledger, pursuit);
         let Stage::Fetch(fetch) = &mut pursuit.stage else { return Next::Over };
-        if fetch.is_complete() && seat.follow.expected.is_none() {
+        if fetch.is_complete() && seat.follow.applying.is_empty() {
             pursuit.stage = Stage::Start;
             // Steps that were applied lead to the target, or a repair has changed the log: either is looked at anew.
             return if *head == pursuit.target { Next::Over } else { Next::Again };

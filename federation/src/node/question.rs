@@ -208,7 +208,7 @@ impl Federation {
         }
         let silence_ms = self.config.silence_ms;
         let heard = seat.follow.heard_ms.is_some_and(|heard_ms| now_ms.saturating_sub(heard_ms) < silence_ms);
-        let idle = seat.pursuit.is_none() && seat.round.is_none() && seat.follow.expected.is_none();
+        let idle = seat.pursuit.is_none() && seat.round.is_none() && seat.work.is_idle();
         // While the owner is heard, its steps lead; without it, whoever has more is followed as far as it can prove.
         if seat.standing.owner != self.me && seat.is_open() && idle && !heard && mark.size > ours.log.size {
             seat.pursuit = Some(Pursuit::new(mark, from, May::Extend));

@@ -1,13 +1,15 @@
 //! A node's place in one ledger: what it must not forget, and what it can find out again.
 
-use super::pursue::Pursuit;
+use super::{
+    pursue::Pursuit,
+    work::{Applying, Work},
+};
 use crate::{
     membership::{Durability, Role, Roster, Standing, Suspension},
     message::{Mark, NodeKey, Promise},
     replicate::Lead,
     window::Windows,
 };
-use reprise_receipts::log::LogTail;
 use std::collections::BTreeMap;
 
 /// A node's place in one ledger.
@@ -23,6 +25,8 @@ pub(super) struct Seat {
     pub(super) follow: Follow,
     pub(super) windows: Windows,
     pub(super) pursuit: Option<Pursuit>,
+    /// What the driver does to the log.
+    pub(super) work: Work,
     /// The last size that the driver was told to acknowledge.
     pub(super) acknowledged: u64,
 }
@@ -32,14 +36,13 @@ pub(super) struct Seat {
 pub(super) struct Follow {
     /// When the owner was heard last.
     pub(super) heard_ms: Option<u64>,
-    /// The log before this size is the owner's, as far as it is durable.
+    /// The durable log before this size was compared with the owner's, and is the same.
     pub(super) sure: u64,
     /// The owner's log with which its epoch began.
     pub(super) base: Option<u64>,
     /// What the owner says is committed.
     pub(super) committed: u64,
-    /// The log after the steps that are being applied; none when nothing is.
-    pub(super) expected: Option<LogTail>,
+    pub(super) applying: Applying,
     /// Where a node that lost its memory has to get before its word counts again.
     pub(super) goal: Option<u64>,
 }
@@ -92,11 +95,12 @@ impl Seat {
             follow: Follow::default(),
             windows: Windows::default(),
             pursuit: None,
+            work: Work::default(),
             acknowledged: 0,
         }
     }
 
-    /// Everything that was under way is void: another owner, or a suspension.
+    /// Everything that was planned is void: another owner, or a suspension. What the driver was given, it does.
     pub(super) fn forget_plans(&mut self) {
         (self.lead, self.round, self.pursuit) = (None, None, None);
         self.follow = Follow { goal: self.follow.goal, ..Follow::default() };

@@ -16,6 +16,7 @@ use reprise_federation::{
     message::Step, node::Service,
 };
 use reprise_receipts::{LeafHash, StateRoot};
+use std::collections::VecDeque;
 
 /// What leaves a node.
 pub enum Out {
@@ -33,6 +34,12 @@ pub struct Disk {
     pub lost: bool,
 }
 
+/// Something to do to the log.
+enum Work {
+    Apply { from: NodeKey, first: u64, steps: Vec<Step> },
+    RollBack { to: u64 },
+}
+
 pub struct SimNode {
     pub number: u8,
     pub disk: Disk,
@@ -42,6 +49,10 @@ pub struct SimNode {
     pub liar: crate::byzantine::Liar,
     /// Written, not yet synced.
     pub unsynced: Vec<Step>,
+    /// What the state machine has asked for, with its number: done after what is written, one piece at a time.
+    work: VecDeque<(u64, Work)>,
+    /// Up to this number it is not wanted any more.
+    withdrawn: u64,
     pub leads: Option<u64>,
     /// Inputs that were submitted here in this life and are not acknowledged: sequence number and leaf.
     pub submitted: Vec<(u64, LeafHash)>,
@@ -60,6 +71,8 @@ impl SimNode {
             lie,
             liar: crate::byzantine::Liar::new(seed ^ u64::from(number)),
             unsynced: Vec::new(),
+            work: VecDeque::new(),
+            withdrawn: 0,
             leads: None,
             submitted: Vec::new(),
             life: 0,
@@ -117,6 +130,8 @@ impl SimNode {
         self.leads = None;
         self.syncing = false;
         self.unsynced.clear();
+        self.work.clear();
+        self.withdrawn = 0;
         self.submitted.clear();
         self.life += 1;
     }
@@ -217,7 +232,8 @@ impl SimNode {
         self.submitted.push((end.seq - 1, step.leaf()));
         self.unsynced.push(step);
         if self.flaw == Some(Flaw::AcknowledgeBeforeSync) {
-            self.pretend_synced(now_ms);
+            let unsynced = self.unsynced.clone();
+            self.pretend(&unsynced, |federation, ledger| federation.advanced(now_ms, ledger_id(), ledger));
         }
     }
 
@@ -227,19 +243,31 @@ impl SimNode {
         }
     }
 
-    /// The disk has synced what was written.
-    pub fn synced(&mut self, now_ms: u64, life: u64) {
+    /// The disk has synced what was written; or, if there was nothing, the next piece of work is done and durable.
+    pub fn synced(&mut self, now_ms: u64, life: u64, invariants: &mut Invariants) {
         if life != self.life {
             return;
         }
         self.syncing = false;
-        self.flush(now_ms);
+        if !self.unsynced.is_empty() {
+            return self.flush(now_ms);
+        }
+        let Some((number, work)) = self.work.pop_front() else { return };
+        match work {
+            _ if number <= self.withdrawn => {}
+            Work::Apply { from, first, steps } => self.apply(now_ms, from, first, steps, invariants),
+            Work::RollBack { to } => self.roll_back(to, invariants),
+        }
+        self.call(|federation, ledger| federation.carried_out(now_ms, ledger_id(), number, ledger));
     }
 
     fn flush(&mut self, now_ms: u64) {
-        if self.unsynced.is_empty() {
-            return;
-        }
+        self.store();
+        self.call(|federation, ledger| federation.advanced(now_ms, ledger_id(), ledger));
+    }
+
+    /// What is written is durable.
+    fn store(&mut self) {
         for step in std::mem::take(&mut self.unsynced) {
             let flipped = self.disk.ledger.state_root != self.disk.ledger.end.state;
             self.disk.ledger.append(step);
@@ -247,17 +275,16 @@ impl SimNode {
                 self.flip();
             }
         }
-        self.call(|federation, ledger| federation.advanced(now_ms, ledger_id(), ledger));
     }
 
     /// Planted: the state machine is told that steps are durable before they are.
-    fn pretend_synced(&mut self, now_ms: u64) {
+    fn pretend(&mut self, steps: &[Step], tell: impl FnOnce(&mut Federation, &MemoryLedger)) {
         let mut pretended = self.disk.ledger.clone();
-        for step in &self.unsynced {
+        for step in steps {
             pretended.append(step.clone());
         }
         if let Some(federation) = &mut self.federation {
-            federation.advanced(now_ms, ledger_id(), &pretended);
+            tell(federation, &pretended);
         }
     }
 
@@ -272,9 +299,12 @@ impl SimNode {
             invariants.acknowledged(self.submitted.iter().filter(|(seq, _)| *seq < durable).copied().collect());
             self.submitted.retain(|(seq, _)| *seq >= durable);
         }
-        if !self.unsynced.is_empty() && !self.syncing {
+        let to_do = !self.unsynced.is_empty() || !self.work.is_empty();
+        if to_do && !self.syncing {
             self.syncing = true;
-            out.push(Out::SyncAfter { ms: 1 + random.below(8), life: self.life });
+            // Now and then the disk is slow: much happens while steps wait to be applied or taken back.
+            let slow_ms = if random.one_in(16) { 200 } else { 8 };
+            out.push(Out::SyncAfter { ms: 1 + random.below(slow_ms), life: self.life });
         }
         if let Some(lie) = self.lie {
             out = self.liar.lie(lie, out, self.number, &self.disk.ledger);
@@ -299,23 +329,16 @@ impl SimNode {
             Action::Stream { .. } => {}
             Action::Disconnect { from, .. } => out.push(Out::Disconnect { from }),
             Action::Persist(standing) => self.persist(standing, invariants),
-            Action::Apply { from, first, steps, .. } => self.apply(now_ms, from, first, steps, invariants),
-            Action::RollBack { to, .. } => {
-                self.flush(now_ms);
-                let to = self.flaw.map_or(to.size, |flaw| flaw.roll_back_to(to.size));
-                if to < self.disk.ledger.size() {
-                    if self.is_honest() {
-                        invariants.rolled_back(self.number, to);
-                    }
-                    let flipped = self.disk.ledger.state_root != self.disk.ledger.end.state;
-                    self.disk.ledger.truncate(to);
-                    if flipped {
-                        self.flip();
-                    }
-                    self.submitted.retain(|(seq, _)| *seq < to);
+            Action::Apply { from, first, steps, work, .. } => {
+                if self.flaw == Some(Flaw::AcknowledgeBeforeSync) {
+                    self.pretend(&steps, |federation, ledger| {
+                        federation.carried_out(now_ms, ledger_id(), work, ledger);
+                    });
                 }
-                self.call(|federation, ledger| federation.advanced(now_ms, ledger_id(), ledger));
+                self.work.push_back((work, Work::Apply { from, first, steps }));
             }
+            Action::RollBack { to, work, .. } => self.work.push_back((work, Work::RollBack { to: to.size })),
+            Action::Withdraw { work, .. } => self.withdrawn = work,
             Action::Acknowledge { size, .. } => {
                 let (acknowledged, rest) = self.submitted.drain(..).partition(|(seq, _)| *seq < size);
                 self.submitted = rest;
@@ -360,15 +383,16 @@ impl SimNode {
             invariants.applies(self.number, self.disk.standing.as_ref());
         }
         let mut end = self.end();
-        if first != end.seq {
-            return self.call(|federation, ledger| federation.advanced(now_ms, ledger_id(), ledger));
+        let receipt: reprise_receipts::Receipt = reprise_abi::decode_canonical(&steps[0].receipt).expect("checked");
+        if first != end.seq || receipt.previous != end.previous {
+            return;
         }
         for (at, step) in (first..).zip(steps) {
             let receipt: reprise_receipts::Receipt = reprise_abi::decode_canonical(&step.receipt).expect("checked");
             let redone = end.execute(ledger_id(), &step.input, receipt.epoch);
             let believes = self.flaw == Some(Flaw::BelieveReceipts);
             if redone != step && !believes {
-                self.flush(now_ms);
+                self.store();
                 return self
                     .call(|federation, ledger| federation.refused(now_ms, ledger_id(), from, at, &step, ledger));
             }
@@ -377,8 +401,22 @@ impl SimNode {
             }
             self.unsynced.push(step);
         }
-        if self.flaw == Some(Flaw::AcknowledgeBeforeSync) {
-            self.pretend_synced(now_ms);
+        self.store();
+    }
+
+    fn roll_back(&mut self, to: u64, invariants: &mut Invariants) {
+        let to = self.flaw.map_or(to, |flaw| flaw.roll_back_to(to));
+        if to >= self.disk.ledger.size() {
+            return;
         }
+        if self.is_honest() {
+            invariants.rolled_back(self.number, to);
+        }
+        let flipped = self.disk.ledger.state_root != self.disk.ledger.end.state;
+        self.disk.ledger.truncate(to);
+        if flipped {
+            self.flip();
+        }
+        self.submitted.retain(|(seq, _)| *seq < to);
     }
 }

@@ -128,7 +128,7 @@ impl World {
                     self.nodes[to].stream(self.now_ms, from, transfer, &bytes);
                 }
             }
-            Event::Synced { node, life } => self.nodes[node].synced(self.now_ms, life),
+            Event::Synced { node, life } => self.nodes[node].synced(self.now_ms, life, &mut self.invariants),
             Event::Tick => {
                 for node in 0..self.nodes.len() {
                     self.nodes[node].tick(self.now_ms);

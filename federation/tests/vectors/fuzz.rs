@@ -162,13 +162,14 @@ impl Node {
             let Some(action) = self.federation.poll() else { return };
             match action {
                 Action::Send { message, .. } => assert!(message.to_frame().len() <= FRAME_BYTES_MAX),
-                Action::Apply { first, steps, from, .. } => {
+                Action::Apply { first, steps, from, work, .. } => {
                     let step = steps[0].clone();
                     self.federation.refused(self.now_ms, ledger_id(), from, first, &step, &self.ledger);
+                    self.federation.carried_out(self.now_ms, ledger_id(), work, &self.ledger);
                 }
-                Action::RollBack { to, .. } => {
+                Action::RollBack { to, work, .. } => {
                     self.ledger.truncate(to.size);
-                    self.federation.advanced(self.now_ms, ledger_id(), &self.ledger);
+                    self.federation.carried_out(self.now_ms, ledger_id(), work, &self.ledger);
                 }
                 _ => {}
             }

@@ -3,9 +3,11 @@
 
 mod actions;
 mod attest;
+mod growth;
 mod report;
 mod succession;
 
+use self::growth::EVERYTHING;
 use super::{
     facts::Facts,
     follower::{Follower, Work},
@@ -23,8 +25,7 @@ use crate::{
     orderer::Proposal,
 };
 use reprise_federation::{
-    Federation, Ledgers, Message, NodeKey, Roster, SignedGrant, Suspension, limits::TRANSFER_BYTES_MAX, message::Step,
-    node::Service,
+    Federation, Ledgers, Message, NodeKey, Roster, SignedGrant, limits::TRANSFER_BYTES_MAX, node::Service,
 };
 use reprise_receipts::{LedgerId, PublicKey, SigningKey};
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
@@ -76,6 +77,8 @@ pub(super) struct Served {
     pub(super) attested: BTreeMap<PublicKey, u64>,
     /// Its log has grown, and the state machines do not know yet.
     pub(super) grown: bool,
+    /// Work up to this number has come to its end, and the state machines do not know yet.
+    pub(super) ended: Option<u64>,
     /// What there is to do again while the pipeline still ends.
     pub(super) queued: Vec<Work>,
     /// What this node has promised or signed for it last is not durable.
@@ -124,6 +127,7 @@ impl Driver {
                 fault: None,
                 attested: BTreeMap::new(),
                 grown: false,
+                ended: None,
                 queued: Vec::new(),
                 unkept: false,
                 early: None,
@@ -161,9 +165,9 @@ impl Driver {
                         let Ok(happening) = happenings.try_recv() else { break };
                         self.take(happening);
                     }
-                    self.tell_growth();
                 }
             }
+            self.tell_growth();
             self.carry_out();
             self.reconcile();
         }
@@ -221,15 +225,22 @@ impl Driver {
                     self.broken(ledger, why);
                 }
             }
-            Happening::Followed { ledger } => self.with(ledger, |served| served.grown = true),
+            Happening::Followed { ledger, number } => self.ended(ledger, number),
             Happening::Stopped { ledger, fault: Some(fault) } => {
                 self.with(ledger, |served| served.part = Part::None);
                 self.broken(ledger, fault);
+                self.ended(ledger, EVERYTHING);
             }
-            Happening::CannotFollow { ledger, fault } => self.broken(ledger, fault),
+            Happening::CannotFollow { ledger, fault, number } => {
+                self.broken(ledger, fault);
+                self.ended(ledger, number);
+            }
             // It was stopped because the ledger has another owner, or another epoch.
             Happening::Stopped { ledger, fault: None } => self.next_part(ledger),
-            Happening::Refused { ledger, from, at, step } => self.refused(now_ms, ledger, from, at, &step),
+            Happening::Refused { ledger, from, at, step, number } => {
+                self.refused(now_ms, ledger, from, at, &step);
+                self.ended(ledger, number);
+            }
             Happening::Submit { ledger, proposal, reply } => self.submit(now_ms, &ledger, *proposal, reply),
             Happening::Looked(looked) => self.looked(*looked),
             Happening::Remains(remains) => self.remains_cut(*remains),
@@ -299,19 +310,6 @@ impl Driver {
         });
     }
 
-    fn refused(&mut self, now_ms: u64, ledger: LedgerId, from: PublicKey, at: u64, step: &Step) {
-        tracing::error!(%ledger, at, "a step of the owner gives another receipt here");
-        self.refresh(ledger);
-        self.federation.refused(now_ms, ledger, NodeKey(from), at, step, &self.facts);
-    }
-
-    /// This node cannot go on with a ledger.
-    pub(super) fn broken(&mut self, ledger: LedgerId, fault: String) {
-        tracing::error!(%ledger, fault, "the ledger does not advance here");
-        self.with(ledger, |served| served.fault = Some(fault));
-        self.federation.suspend(ledger, Suspension::Incomparable);
-    }
-
     fn submit(&mut self, now_ms: u64, ledger: &str, proposal: Proposal, reply: mpsc::Sender<Reply>) {
         let tag = proposal.tag;
         let why = match self.orders(now_ms, ledger) {
@@ -363,28 +361,6 @@ impl Driver {
                 "inputs are ordered by {}: submit there",
                 owner.unwrap_or_else(|| "another node".to_owned())
             )),
-        }
-    }
-
-    /// The state machines hear of every ledger whose log has grown, once.
-    fn tell_growth(&mut self) {
-        let grown = self.ledgers.iter_mut();
-        let grown = grown.filter_map(|(ledger, served)| std::mem::take(&mut served.grown).then_some(*ledger));
-        let grown: Vec<LedgerId> = grown.collect();
-        for ledger in grown {
-            self.refresh(ledger);
-            let now_ms = self.now_ms();
-            self.federation.advanced(now_ms, ledger, &self.facts);
-            let early = self.ledgers.get_mut(&ledger).and_then(|served| served.early.take());
-            if let Some(Err(error)) = early.map(|bytes| self.keep_attestation(&bytes)) {
-                tracing::error!(%error, "an attestation cannot be kept");
-            }
-        }
-    }
-
-    fn refresh(&mut self, ledger: LedgerId) {
-        if let Err(error) = self.facts.refresh(ledger) {
-            self.broken(ledger, error.to_string());
         }
     }
 

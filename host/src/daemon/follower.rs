@@ -14,12 +14,12 @@ use crate::{
 };
 use reprise_abi::{Input, decode_canonical};
 use reprise_federation::message::Step;
-use reprise_receipts::{PublicKey, Sealed};
+use reprise_receipts::{PublicKey, Receipt, Sealed};
 use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -31,9 +31,9 @@ const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What a follower has to do.
 pub(super) enum Work {
     /// Do these steps again, and keep them.
-    Apply { from: PublicKey, first: u64, steps: Vec<Step> },
+    Apply { from: PublicKey, first: u64, steps: Vec<Step>, number: u64 },
     /// Take back what comes after this size.
-    RollBack { size: u64 },
+    RollBack { size: u64, number: u64 },
     /// See whether it is over.
     Nothing,
 }
@@ -41,10 +41,18 @@ pub(super) enum Work {
 /// Somebody who follows one ledger, and stops when this is dropped.
 pub(super) struct Follower {
     work: mpsc::UnboundedSender<(Work, usize)>,
+    signs: Arc<Signs>,
+}
+
+/// What whoever gives work and whoever does it let each other know.
+#[derive(Default)]
+struct Signs {
     /// Bytes of steps that wait.
-    waiting: Arc<AtomicUsize>,
+    waiting: AtomicUsize,
     /// What waits is not to be done any more.
-    ended: Arc<AtomicBool>,
+    ended: AtomicBool,
+    /// What waits up to this number is left out.
+    withdrawn: AtomicU64,
 }
 
 impl Follower {
@@ -58,40 +66,43 @@ impl Follower {
     ) -> io::Result<Self> {
         // What goes in is bounded by whoever asks `is_busy` before.
         let (work, to_do) = mpsc::unbounded_channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let done = waiting.clone();
-        let ended = Arc::new(AtomicBool::new(false));
-        let is_over = ended.clone();
+        let signs = Arc::new(Signs::default());
+        let seen = signs.clone();
         let runner = Runner::new(Box::new(PackageExecutors::new(node.journal().clone(), world.engine(), node.dir())));
         let following = Following { node, entry, runner, world: world.clone(), open: None };
         match world.workers() {
             Workers::Threads => {
-                on_engine_thread("reprise-follow", move || following.on_a_thread(to_do, &happenings, &done, &is_over))?;
+                on_engine_thread("reprise-follow", move || following.on_a_thread(to_do, &happenings, &seen))?;
             }
             Workers::Tasks { takes } => {
-                tokio::spawn(following.in_a_task(takes, to_do, happenings, (done, is_over)));
+                tokio::spawn(following.in_a_task(takes, to_do, happenings, seen));
             }
         }
-        Ok(Self { work, waiting, ended })
+        Ok(Self { work, signs })
     }
 
     /// False when nobody is there any more.
     pub(super) fn give(&self, work: Work) -> bool {
         let bytes = work.bytes();
-        self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        self.signs.waiting.fetch_add(bytes, Ordering::Relaxed);
         self.work.send((work, bytes)).is_ok()
     }
 
     /// Lets it end without doing what still waits. When the journal is free of it, it says so.
     pub(super) fn end(&self) {
-        self.ended.store(true, Ordering::Relaxed);
+        self.signs.ended.store(true, Ordering::Relaxed);
         // Wakes it, if it waits for work.
         let _ = self.work.send((Work::Nothing, 0));
     }
 
+    /// What waits up to this number need not be done.
+    pub(super) fn withdraw(&self, number: u64) {
+        self.signs.withdrawn.store(number, Ordering::Relaxed);
+    }
+
     /// So much waits that further steps are better not taken now.
     pub(super) fn is_busy(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > WAITING_BYTES_MAX
+        self.signs.waiting.load(Ordering::Relaxed) > WAITING_BYTES_MAX
     }
 }
 
@@ -125,20 +136,14 @@ struct Following {
 }
 
 impl Following {
-    fn on_a_thread(
-        mut self,
-        mut to_do: ToDo,
-        happenings: &mpsc::Sender<Happening>,
-        waiting: &AtomicUsize,
-        ended: &AtomicBool,
-    ) {
+    fn on_a_thread(mut self, mut to_do: ToDo, happenings: &mpsc::Sender<Happening>, signs: &Signs) {
         while let Some((work, bytes)) = to_do.blocking_recv() {
-            if ended.load(Ordering::Relaxed) {
+            if signs.ended.load(Ordering::Relaxed) {
                 let _ = happenings.blocking_send(self.let_go());
                 return;
             }
-            let Some(told) = self.done(work) else { continue };
-            waiting.fetch_sub(bytes, Ordering::Relaxed);
+            let Some(told) = self.done(work, signs) else { continue };
+            signs.waiting.fetch_sub(bytes, Ordering::Relaxed);
             if happenings.blocking_send(told).is_err() {
                 break;
             }
@@ -150,16 +155,16 @@ impl Following {
         takes: Duration,
         mut to_do: ToDo,
         happenings: mpsc::Sender<Happening>,
-        (waiting, ended): (Arc<AtomicUsize>, Arc<AtomicBool>),
+        signs: Arc<Signs>,
     ) {
         while let Some((work, bytes)) = to_do.recv().await {
             sleep(takes).await;
-            if ended.load(Ordering::Relaxed) {
+            if signs.ended.load(Ordering::Relaxed) {
                 let _ = happenings.send(self.let_go()).await;
                 return;
             }
-            let Some(told) = self.done(work) else { continue };
-            waiting.fetch_sub(bytes, Ordering::Relaxed);
+            let Some(told) = self.done(work, &signs) else { continue };
+            signs.waiting.fetch_sub(bytes, Ordering::Relaxed);
             if happenings.send(told).await.is_err() {
                 break;
             }
@@ -173,20 +178,25 @@ impl Following {
     }
 
     /// Does a piece of work, and says how that ended.
-    fn done(&mut self, work: Work) -> Option<Happening> {
+    fn done(&mut self, work: Work, signs: &Signs) -> Option<Happening> {
         let ledger = self.entry.id;
+        let withdrawn = signs.withdrawn.load(Ordering::Relaxed);
         Some(match work {
             Work::Nothing => return None,
-            Work::Apply { from, first, mut steps } => match self.apply(first, &steps) {
-                Ok(()) => Happening::Followed { ledger },
+            Work::Apply { number, .. } | Work::RollBack { number, .. } if number <= withdrawn => {
+                Happening::Followed { ledger, number }
+            }
+            Work::Apply { from, first, mut steps, number } => match self.apply(first, &steps) {
+                Ok(()) => Happening::Followed { ledger, number },
                 Err(NotTaken::Differs(index)) => {
-                    Happening::Refused { ledger, from, at: first + index as u64, step: steps.swap_remove(index) }
+                    let (at, step) = (first + index as u64, steps.swap_remove(index));
+                    Happening::Refused { ledger, from, at, step, number }
                 }
-                Err(NotTaken::Fault(fault)) => Happening::CannotFollow { ledger, fault },
+                Err(NotTaken::Fault(fault)) => Happening::CannotFollow { ledger, fault, number },
             },
-            Work::RollBack { size } => match self.roll_back(size) {
-                Ok(()) => Happening::Followed { ledger },
-                Err(error) => Happening::CannotFollow { ledger, fault: error.to_string() },
+            Work::RollBack { size, number } => match self.roll_back(size) {
+                Ok(()) => Happening::Followed { ledger, number },
+                Err(error) => Happening::CannotFollow { ledger, fault: error.to_string(), number },
             },
         })
     }
@@ -197,7 +207,7 @@ impl Following {
             Some(open) => open,
             None => self.node.open_ledger(&self.entry)?,
         };
-        if open.head.next_seq() != first {
+        if !continues(&open, first, steps) {
             // Something came between: it is void, and the state machines ask for what they want now.
             self.open = Some(open);
             return Ok(());
@@ -263,6 +273,13 @@ impl Following {
         let plan = rollback::plan(&site, &options)?.plan;
         recovery::carry_out(&site, &plan, &mut NoWatch)
     }
+}
+
+/// The first step follows the last one here.
+fn continues(open: &OpenLedger, first: u64, steps: &[Step]) -> bool {
+    let receipt = steps.first().and_then(|step| decode_canonical::<Receipt>(&step.receipt).ok());
+    let previous = receipt.map(|receipt| receipt.previous);
+    open.head.next_seq() == first && previous.is_none_or(|previous| previous == open.head.previous())
 }
 
 impl From<NodeError> for NotTaken {

@@ -28,12 +28,12 @@ pub(super) enum Happening {
     Answered { ledger: LedgerId, answer: Answer },
     /// The pipeline of a ledger has ended, with this fault.
     Stopped { ledger: LedgerId, fault: Option<String> },
-    /// Steps of an owner were done again, or taken back, and are durable.
-    Followed { ledger: LedgerId },
+    /// Steps of an owner were done again, or taken back, and are durable: the piece of work of this number.
+    Followed { ledger: LedgerId, number: u64 },
     /// A step of an owner gives another receipt here.
-    Refused { ledger: LedgerId, from: PublicKey, at: u64, step: Step },
+    Refused { ledger: LedgerId, from: PublicKey, at: u64, step: Step, number: u64 },
     /// This node cannot follow: its own fault.
-    CannotFollow { ledger: LedgerId, fault: String },
+    CannotFollow { ledger: LedgerId, fault: String, number: u64 },
     /// Somebody submits an event.
     Submit { ledger: String, proposal: Box<Proposal>, reply: mpsc::Sender<Reply> },
     /// What is stored of a ledger was looked at.

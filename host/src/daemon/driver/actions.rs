@@ -25,10 +25,13 @@ impl Driver {
                     self.sessions.remove(&from.0);
                 }
                 Action::Persist(standing) => self.persist(&standing),
-                Action::Apply { ledger, from, first, steps } => {
-                    self.work(ledger, Work::Apply { from: from.0, first, steps });
+                Action::Apply { ledger, from, first, steps, work: number } => {
+                    self.work(ledger, Work::Apply { from: from.0, first, steps, number }, number);
                 }
-                Action::RollBack { ledger, to } => self.work(ledger, Work::RollBack { size: to.size }),
+                Action::RollBack { ledger, to, work: number } => {
+                    self.work(ledger, Work::RollBack { size: to.size, number }, number);
+                }
+                Action::Withdraw { ledger, work } => self.withdraw(ledger, work),
                 Action::Acknowledge { ledger, size } => self.with(ledger, |served| {
                     if let Part::Owner(owner) = &mut served.part {
                         owner.acknowledge(size);
@@ -105,7 +108,7 @@ impl Driver {
         });
     }
 
-    fn work(&mut self, ledger: LedgerId, work: Work) {
+    fn work(&mut self, ledger: LedgerId, work: Work, number: u64) {
         let given = match self.ledgers.get_mut(&ledger) {
             Some(Served { part: Part::Follower(follower), .. }) => follower.give(work),
             // What the pipeline was given becomes durable first; then it is done.
@@ -117,7 +120,19 @@ impl Driver {
         };
         if !given {
             self.broken(ledger, "there is nobody to do the steps again".to_owned());
+            self.ended(ledger, number);
         }
+    }
+
+    /// What a follower has not begun it leaves out; what waits for one is not given to it.
+    fn withdraw(&mut self, ledger: LedgerId, number: u64) {
+        self.with(ledger, |served| match &served.part {
+            Part::Follower(follower) => follower.withdraw(number),
+            Part::Owner(_) | Part::None => {
+                served.queued.clear();
+                served.ended = served.ended.max(Some(number));
+            }
+        });
     }
 
     fn keep_evidence(&self, found: &Evidence) {

@@ -1,7 +1,7 @@
 //! One part of a ledger after the other: the follower ends before the pipeline begins, and the other way round, because
 //! both write to the same journal.
 
-use super::{Driver, Part};
+use super::{Driver, Part, growth::EVERYTHING};
 use crate::{
     daemon::{
         follower::Follower,
@@ -47,6 +47,10 @@ impl Driver {
         self.refresh(ledger);
         let leads = self.federation.seat(ledger).and_then(|seat| seat.lead.map(|_| seat.standing.promised));
         self.with(ledger, |served| {
+            if let Part::Follower(_) = served.part {
+                // What it was given and has not done, nobody does.
+                served.ended = Some(EVERYTHING);
+            }
             served.part = Part::None;
             served.attested.clear();
             served.grown = true;
@@ -62,6 +66,7 @@ impl Driver {
         let grant = grant.map(|grant| grant.to_command());
         let Some(served) = self.ledgers.get_mut(&ledger) else { return };
         served.queued.clear();
+        served.ended = Some(EVERYTHING);
         match Owner::start(&self.node, &served.entry, (epoch, grant.as_ref()), &self.world, self.happenings.clone()) {
             Ok(owner) => served.part = Part::Owner(Box::new(owner)),
             Err(NotOwned::Unfenced) => self.fence(ledger, epoch),
@@ -99,9 +104,6 @@ impl Driver {
     pub(super) fn take_grant(&mut self, now_ms: u64, selector: &str, grant: &[u8]) -> Result<u64, String> {
         let entry = self.node.find_ledger(selector).map_err(|error| error.to_string())?;
         let seat = self.federation.seat(entry.id).ok_or("this node does not serve the ledger")?;
-        if seat.roster.voting().count() > 1 {
-            return Err("a ledger with other voting members cannot be taken over by a running node yet".to_owned());
-        }
         let command: SignedCommand = decode_canonical(grant).map_err(|error| error.to_string())?;
         command.may_begin_epoch(entry.id, &entry.genesis).map_err(|error| error.to_string())?;
         let signed = SignedGrant::of_command(entry.id, &command).ok_or("the command begins no epoch")?;
