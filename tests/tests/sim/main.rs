@@ -106,7 +106,7 @@ const FOUND_BY: [(Flaw, u64); Flaw::ALL.len()] = [
     (Flaw::BelievesVotes, 0),
     (Flaw::BelievesGrants, 0),
     (Flaw::PromisedIsNotWritten, 2),
-    (Flaw::LostMemoryIsNotSaid, 0),
+    (Flaw::LostMemoryIsNotSaid, 52),
     (Flaw::NewIdsForOldEvents, 2),
     (Flaw::AnswersMixedUp, 0),
 ];

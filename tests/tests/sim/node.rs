@@ -330,6 +330,12 @@ impl Machine {
         }
     }
 
+    /// How many checkpoints it has made.
+    pub fn checkpoints(&self) -> u64 {
+        let found = self.ledger().and_then(|(node, entry)| node.journal().checkpoints(entry.no).ok());
+        found.map_or(0, |found| found.len() as u64)
+    }
+
     /// How many receipts it has, and the leaf hash of the last one.
     pub fn head(&self) -> Option<(u64, LeafHash)> {
         let (node, entry) = self.ledger()?;

@@ -101,7 +101,9 @@ pub fn run(plan: &Plan) -> Result<Outcome, Violation> {
         watch.add("datagrams doubled", doubled);
         watch.add("writes lost at a crash", machine.disk.lost().writes);
         watch.add("writes torn at a crash", machine.disk.lost().torn);
+        watch.add("checkpoints", machine.checkpoints());
     }
+    watch.add("observers", plan.observers as u64);
     let refusals = run.work.borrow().refusals;
     watch.add("submissions refused", refusals);
     Ok(Outcome {
