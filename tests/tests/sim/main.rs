@@ -2,8 +2,9 @@
 //! clocks that a seed decides.
 //!
 //! One seed, one run. For twelve seconds of simulated time links are cut, slow and lossy, machines lose their power, also in
-//! the middle of a write, disks are full, lie, have a bit flipped or are lost, clocks go differently, and in a third of the
-//! runs one member lies. The invariants are held all along. Then the faults stop, and all nodes must come to the same log, all of it final.
+//! the middle of a write, disks are full, lie, have a bit flipped or are lost, clocks go differently, in half of the runs
+//! the ledger gets other owners, and in a third one member lies. The invariants are held all along. Then the faults stop, and
+//! all nodes must come to the same log, all of it final.
 //!
 //! | module | what it is |
 //! | --- | --- |

@@ -1,11 +1,13 @@
 //! One run: the machines, the faults while they last, and the peace after them.
 
+mod faults;
+mod operators;
 mod rest;
 
 use crate::{
     invariants::{Invariants, Violation},
     liar::{inner, mouth},
-    node::{Machine, Shared, Skew, Wish, name},
+    node::{Machine, Shared, Skew, name},
     office::Office,
     plan::{EVENTS, FAULTS_MS, Fault, HEALING_MS, Plan},
     watch::Watch,
@@ -245,80 +247,6 @@ impl Run {
         }
     }
 
-    /// One disk at a time loses what it had, and only while the others are whole: with more, a quorum is not enough.
-    fn may_be(&self, fault: &Fault) -> bool {
-        let damaged = self.machines.iter().any(|machine| machine.is_damaged());
-        if fault.machine().is_some_and(|node| self.plan.is_liar(node)) {
-            return false;
-        }
-        // Whoever takes over asks a quorum for what it has: that must be there. And a member that has forgotten everything
-        // is one fault, a liar another: where a quorum tolerates one, there are not both.
-        let forgets = matches!(fault, Fault::LoseSyncs { .. });
-        let counts = fault.damages().is_some_and(|node| node < self.plan.voting());
-        let spare = self.plan.voting() - usize::from(self.plan.liar.is_some()) > self.plan.needed();
-        if self.plan.takes && forgets || (self.plan.takes || self.plan.liar.is_some()) && counts && !spare {
-            return false;
-        }
-        fault.damages().is_none_or(|node| !damaged && !self.is_down[node])
-    }
-
-    fn inject(&mut self, fault: Fault) {
-        {
-            let mut watch = self.watch.lock().unwrap();
-            watch.note(NOBODY, &format!("{fault:?}"));
-            watch.tell(|| format!("{fault:?}"));
-            watch.count(fault.name());
-        }
-        match fault {
-            Fault::Cut { a, b, for_ms } => self.happens(Later::Cut(a, b, for_ms)),
-            Fault::CutOneWay { from, to, for_ms } => {
-                self.sim.partition_oneway(name(from), name(to));
-                self.at(for_ms, Later::RepairOneWay(from, to));
-            }
-            Fault::Flap { a, b, times, for_ms } => {
-                (0..times).for_each(|time| self.at(time * 2 * for_ms, Later::Cut(a, b, for_ms)));
-            }
-            Fault::Isolate { node, for_ms } => {
-                for other in (0..self.plan.nodes).filter(|other| *other != node) {
-                    self.happens(Later::Cut(node, other, for_ms));
-                }
-            }
-            Fault::Slow { a, b, for_ms } => {
-                self.sim.set_link_max_message_latency(name(a), name(b), Duration::from_millis(SLOW_MS));
-                self.at(for_ms, Later::Quick(a, b));
-            }
-            Fault::Lossy { node, lost_of_1000, doubled_of_1000, for_ms } => {
-                self.machines[node].switch.set(lost_of_1000, doubled_of_1000);
-                self.at(for_ms, Later::Calm(node));
-            }
-            Fault::Crash { node, for_ms } => self.crash(node, for_ms),
-            Fault::CutPower { node, after, .. } => self.machines[node].disk.cut_power_after(after),
-            Fault::Full { node, for_ms } => {
-                self.machines[node].disk.set_full(true);
-                self.at(for_ms, Later::Room(node));
-            }
-            Fault::LoseSyncs { node, for_ms } => {
-                self.machines[node].loses();
-                self.machines[node].disk.lose_syncs();
-                self.at(for_ms, Later::CutPower(node));
-            }
-            Fault::Flip { node } => {
-                self.machines[node].flips();
-                self.machines[node].disk.flip();
-                self.crash(node, 50);
-            }
-            Fault::Tamper { node } => {
-                self.crash(node, 50);
-                self.machines[node].flips();
-                self.machines[node].tamper(&mut self.random);
-            }
-            Fault::Wipe { node, for_ms } => {
-                self.crash(node, for_ms);
-                self.wipe(node);
-            }
-        }
-    }
-
     /// The power goes, and is back after this time; after one that is drawn when it is 0.
     fn crash(&mut self, node: usize, for_ms: u64) {
         if self.is_down[node] {
@@ -361,54 +289,6 @@ impl Run {
         machine.disk.power_on();
         machine.prepare();
         machine.disk.cut_power();
-    }
-
-    /// Operators grant the ledger to another member that can take it, as far as they know.
-    fn grant(&mut self) {
-        let can = |node: usize| {
-            let watch = self.watch.lock().unwrap();
-            let standing = watch.invariants.standing(node);
-            let stands = standing.is_none_or(|it| !it.rejoining && it.suspended.is_none());
-            stands && node != self.owner() && !self.plan.is_liar(node) && !self.machines[node].is_damaged()
-        };
-        let able: Vec<usize> = (0..self.plan.voting()).filter(|node| can(*node)).collect();
-        if able.is_empty() {
-            return;
-        }
-        let owner = able[self.random.below(able.len() as u64) as usize];
-        let epoch = self.office.borrow_mut().grant(owner);
-        self.unserved_ms = 0;
-        let mut watch = self.watch.lock().unwrap();
-        watch.note(owner, "is granted the ledger");
-        watch.tell(|| format!("epoch {epoch} is granted to {owner}"));
-        watch.count("grants");
-        watch.invariants.granted(epoch, owner);
-    }
-
-    /// An owner that does not order is replaced after some time.
-    fn look_after_owner(&mut self) {
-        let orders = self.machines[self.owner()].orders.get() && !self.is_down[self.owner()];
-        self.unserved_ms = if orders { 0 } else { self.unserved_ms + 1 };
-        if self.plan.takes && self.unserved_ms >= UNSERVED_MS {
-            self.grant();
-        }
-    }
-
-    /// What operators want done.
-    fn look_after_nodes(&mut self) {
-        for node in 0..self.machines.len() {
-            let wish = self.machines[node].wish.take().filter(|_| !self.is_down[node]);
-            let Some(wish) = wish else { continue };
-            let what = match wish {
-                Wish::Restart => "nodes started again by an operator",
-                Wish::NewDisk => "disks replaced by an operator",
-            };
-            self.watch.lock().unwrap().count(what);
-            self.crash(node, 200);
-            if wish == Wish::NewDisk {
-                self.wipe(node);
-            }
-        }
     }
 }
 
