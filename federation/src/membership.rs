@@ -104,6 +104,18 @@ impl Quorum {
             Self::TwoThirds => 2 * voting / 3 + 1,
         }
     }
+
+    /// So many others of `voting` members, at least one, have an honest one among them that was of any quorum together
+    /// with this one.
+    #[must_use]
+    pub const fn witnesses(self, voting: usize) -> usize {
+        let rest = voting - self.needed(voting);
+        let enough = match self {
+            Self::Majority => rest + 1,
+            Self::TwoThirds => 2 * rest + 1,
+        };
+        if enough < voting { enough } else { voting - 1 }
+    }
 }
 
 impl Roster {
@@ -139,6 +151,12 @@ impl Roster {
     #[must_use]
     pub fn needed(&self) -> usize {
         self.quorum.needed(self.voting().count())
+    }
+
+    /// Other members that [`Quorum::witnesses`] asks for.
+    #[must_use]
+    pub fn witnesses(&self) -> usize {
+        self.quorum.witnesses(self.voting().count())
     }
 }
 

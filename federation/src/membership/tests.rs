@@ -55,6 +55,22 @@ fn quorums_intersect_as_they_must() {
 }
 
 #[test]
+fn those_that_are_asked_meet_every_quorum_of_a_promise() {
+    for voting in 2..=MEMBERS_MAX {
+        for (quorum, liars) in [(Quorum::Majority, 0), (Quorum::TwoThirds, voting - Quorum::TwoThirds.needed(voting))] {
+            // The quorum has the one that asks and `needed - 1` of the others.
+            let (asked, with) = (quorum.witnesses(voting), quorum.needed(voting) - 1);
+            let in_both = (asked + with).saturating_sub(voting - 1);
+            let all = asked == voting - 1;
+            assert!(in_both > liars || all, "{quorum:?} of {voting}: {asked} asked");
+            let fewer = (asked - 1 + with).saturating_sub(voting - 1);
+            assert!(fewer <= liars, "{quorum:?} of {voting}: {asked} are more than it takes");
+        }
+    }
+    assert_eq!((Quorum::Majority.witnesses(3), Quorum::TwoThirds.witnesses(4)), (2, 3));
+}
+
+#[test]
 fn roles_follow_the_owner_and_observers_do_not_count() {
     let roster = roster();
     assert_eq!(roster.role(node(1), node(1)), Some(Role::Owner));

@@ -49,6 +49,7 @@ impl Federation {
     fn follow(&mut self, now_ms: u64, from: NodeKey, append: Append, seat: &mut Seat, facts: &dyn Ledgers) {
         seat.follow.heard_ms = Some(now_ms);
         seat.follow.base = Some(append.base);
+        seat.follow.told = Some(append.head);
         seat.follow.committed = seat.follow.committed.max(append.committed);
         if seat.standing.rejoining && seat.follow.goal.is_none() {
             seat.follow.goal = Some(append.head.size);
@@ -168,6 +169,11 @@ impl Federation {
         if !follows || seat.pursuit.is_some() || seat.work.takes_back() {
             return;
         }
+        if let Some(told) =
+            seat.follow.told.filter(|told| told.size > seat.follow.sure && contains(facts, ledger, told))
+        {
+            seat.follow.sure = told.size;
+        }
         let sure = seat.follow.sure.min(head.size);
         let whole = seat.follow.base.is_some_and(|base| sure >= base);
         if seat.standing.log_epoch < seat.standing.promised && whole {
@@ -196,14 +202,14 @@ impl Federation {
         self.acknowledge(seat.standing.owner, standpoint, have, seat, facts);
     }
 
-    /// As many other members as make a quorum, or all, have said in this life in which epoch they are. If this node has
-    /// promised one before it lost its memory, and a quorum with it, one of them has promised it too.
+    /// Enough other members have said in this life in which epoch they are. If this node has promised one before it lost
+    /// its memory, then so did a quorum with it, and one of those that have said so, an honest one, was of that quorum.
     fn knows_the_epoch(&self, seat: &Seat) -> bool {
         let (ledger, promised) = (seat.roster.ledger, seat.standing.promised);
         let others: Vec<_> = seat.roster.voting().filter(|member| member.node != self.me).collect();
         let told = |node: &NodeKey| self.peers.get(node)?.heads.get(&ledger).map(|head| head.epoch);
         let heard = others.iter().filter_map(|member| told(&member.node)).filter(|epoch| *epoch <= promised);
-        heard.count() >= seat.roster.needed().min(others.len())
+        heard.count() >= seat.roster.witnesses()
     }
 
     /// Takes back what comes after `to`, if nobody was told that it stays.

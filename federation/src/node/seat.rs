@@ -38,6 +38,8 @@ pub(super) struct Follow {
     pub(super) heard_ms: Option<u64>,
     /// The durable log before this size was compared with the owner's, and is the same.
     pub(super) sure: u64,
+    /// The owner's log, as it told last.
+    pub(super) told: Option<Mark>,
     /// The owner's log with which its epoch began.
     pub(super) base: Option<u64>,
     /// What the owner says is committed.
