@@ -18,7 +18,7 @@
 mod executors;
 mod open;
 
-pub use executors::{EngineChoice, PackageExecutors, native_policies, native_policy};
+pub use executors::{EngineChoice, PackageExecutors, code_cache, native_policies, native_policy};
 pub(crate) use open::open_ledger;
 
 use crate::{

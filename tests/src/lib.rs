@@ -2,8 +2,10 @@
 
 pub mod disk;
 
+mod code;
 mod program;
 
+pub use code::share_compiled_code;
 pub use program::program;
 
 use std::path::PathBuf;

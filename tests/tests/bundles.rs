@@ -324,6 +324,7 @@ fn an_import_stopped_at_any_moment_goes_on() {
         let begun = |upto: &[&String]| {
             let dir = tempfile::tempdir().unwrap();
             let node = Node::init(&dir.path().join("node")).unwrap();
+            reprise_tests::share_compiled_code(node.dir());
             node.trust_publisher(&NoteKey::parse(&publisher()).unwrap()).unwrap();
             upto.iter().for_each(|file| drop(import(&node, file)));
             (dir, node)

@@ -29,6 +29,7 @@ impl TestNode {
     fn new(parent: &Path, name: &str) -> Self {
         let node = Self { dir: parent.join(name), file: parent.join(format!("{name}.jsonl")) };
         node.json(&["init"]);
+        reprise_tests::share_compiled_code(&node.dir);
         let key = fs::read_to_string(fixture("packages/example-publisher.pub")).unwrap();
         let package = fixture("packages/lease-1.0.0.reprise");
         node.json(&["package", "add", package.to_str().unwrap(), "--publisher", key.trim()]);

@@ -48,6 +48,7 @@ impl TestNode {
         let (core, key, package) = (at("core.wasm"), at("publisher.key"), at("ringing.reprise"));
         fs::write(&core, ringing()).unwrap();
         node.json(&["init"]);
+        reprise_tests::share_compiled_code(&node.dir);
         fs::copy(fixture("packages/example-publisher.key"), &key).unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         let publisher = support::publisher();

@@ -14,7 +14,7 @@ use crate::{
     engine::on_engine_thread,
     events::EventLines,
     journal::{LedgerEntry, tamper::Record},
-    node::{Access, EngineChoice, Node, PackageExecutors},
+    node::{Access, EngineChoice, Node, PackageExecutors, code_cache},
     orderer::TimeSource,
     pipeline::{Answer, Request},
     runner::Runner,
@@ -60,7 +60,7 @@ pub(crate) fn set_up(dir: &Path) -> Result<(Node, LedgerEntry), CliError> {
         decode_canonical(PACKAGE).map_err(|error| CliError::Fault(format!("the built-in package: {error}")))?;
     let publisher = NoteKey::parse(PUBLISHER.trim())
         .map_err(|error| CliError::Fault(format!("the built-in publisher's key: {error}")))?;
-    package::admit(&package).map_err(CliError::Refusal)?;
+    package::admit(&package, code_cache(dir)).map_err(CliError::Refusal)?;
     node.trust_publisher(&publisher)?;
     let digest = node.add_package(&package)?;
     let entry = node.create_ledger("incident", digest)?;

@@ -6,12 +6,12 @@ use super::{
     report::{Printer, Record},
 };
 use crate::{
-    engine::{self, BackEnd, EngineProfile, WasmExecutor, on_engine_thread},
+    engine::{self, BackEnd, CodeCache, EngineProfile, WasmExecutor, on_engine_thread},
     keys,
-    node::{Access, Node, native_policy, read_bounded, read_package},
+    node::{Access, Node, code_cache, native_policy, read_bounded, read_package},
 };
 use reprise_abi::{Description, encode, limits::COMPONENT_BYTES_MAX};
-use reprise_receipts::{NoteKey, Package};
+use reprise_receipts::{NoteKey, Package, PackageDigest};
 use serde_json::Value;
 use std::{fs, path::Path};
 
@@ -33,7 +33,7 @@ fn inspect(file: &Path, publisher: Option<&str>, print: Printer) -> Result<Exit,
             Err(error) => format!("does not hold: {error}"),
         },
     };
-    let admission = admit(&package);
+    let admission = admit(&package, None);
     let refused = admission.is_err() || signature.starts_with("does not hold");
     let admission = admission.map_or_else(|reason| format!("refused: {reason}"), |()| "admitted".to_owned());
     print.record(describe(&package).with("signature", signature).with("engine", admission));
@@ -43,7 +43,7 @@ fn inspect(file: &Path, publisher: Option<&str>, print: Printer) -> Result<Exit,
 fn add(dir: &Path, file: &Path, publisher: Option<&str>, print: Printer) -> Result<Exit, CliError> {
     let node = Node::open(dir, Access::Write)?;
     let package = read_package(file)?;
-    admit(&package).map_err(|reason| CliError::Refusal(format!("{}: {reason}", file.display())))?;
+    admit(&package, code_cache(dir)).map_err(|reason| CliError::Refusal(format!("{}: {reason}", file.display())))?;
     if let Some(key) = publisher {
         let key = note_key(key)?;
         package.verify(&key).map_err(crate::node::NodeError::from)?;
@@ -56,7 +56,7 @@ fn add(dir: &Path, file: &Path, publisher: Option<&str>, print: Printer) -> Resu
 
 fn list(dir: &Path, print: Printer) -> Result<Exit, CliError> {
     let packages = Node::open(dir, Access::Read)?.journal().packages()?;
-    let row = |(digest, package): &(reprise_receipts::PackageDigest, Package)| {
+    let row = |(digest, package): &(PackageDigest, Package)| {
         Record::new()
             .with("name", package.manifest.description.name.clone())
             .with("version", package.manifest.description.version.clone())
@@ -73,7 +73,8 @@ fn build(core: &Path, publisher: &str, key: &Path, out: &Path, print: Printer) -
     let module = read_bounded(core, COMPONENT_BYTES_MAX as u64)?;
     let refused = |reason: String| CliError::Refusal(format!("{}: {reason}", core.display()));
     let component = engine::componentize(&module).map_err(|error| refused(error.to_string()))?;
-    let description = component_description(&component).map_err(refused)?;
+    let nameless = PackageDigest::from_bytes(blake3::hash(&component).into());
+    let description = component_description(nameless, &component, None).map_err(refused)?;
     let key = keys::read_signing(key)?;
     let package = Package::sign(description, component, publisher, &key)
         .map_err(|error| CliError::Usage(format!("--publisher: {error}")))?;
@@ -102,21 +103,25 @@ fn describe(package: &Package) -> Record {
         .with("engine profile", EngineProfile::current().digest().to_string())
 }
 
-/// The engine takes the component, and the component says of itself what the manifest says.
-pub(crate) fn admit(package: &Package) -> Result<(), String> {
-    let description = component_description(&package.component)?;
+/// The engine takes the component, and the component says of itself what the manifest says. What is compiled for that is
+/// kept in `cache`.
+pub(crate) fn admit(package: &Package, cache: Option<CodeCache>) -> Result<(), String> {
+    let description = component_description(package.manifest.digest(), &package.component, cache)?;
     if description == package.manifest.description {
         return Ok(());
     }
     Err("the component describes itself otherwise than its manifest does".to_owned())
 }
 
-fn component_description(component: &[u8]) -> Result<Description, String> {
+fn component_description(
+    digest: PackageDigest,
+    component: &[u8],
+    cache: Option<CodeCache>,
+) -> Result<Description, String> {
     let component = component.to_vec();
     let thread = on_engine_thread("reprise-describe", move || {
-        let digest = reprise_receipts::PackageDigest::from_bytes(blake3::hash(&component).into());
-        let mut executor =
-            WasmExecutor::new(BackEnd::CRANELIFT, digest, &component, None).map_err(|error| error.to_string())?;
+        let executor = WasmExecutor::new(BackEnd::CRANELIFT, digest, &component, cache.as_ref());
+        let mut executor = executor.map_err(|error| error.to_string())?;
         let described = engine::Executor::describe(&mut executor).map_err(|error| error.to_string())?;
         described.map_err(|fault| format!("`describe` failed: {fault}"))
     });

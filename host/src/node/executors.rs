@@ -58,9 +58,7 @@ impl PackageExecutors {
     /// Executors with the compiled-code cache of the node in `dir`. Without its key there is no cache.
     #[must_use]
     pub fn new(journal: Arc<Journal>, engine: EngineChoice, dir: &Path) -> Self {
-        let key = keys::read(&dir.join("keys/cache.key"));
-        let cache = key.ok().and_then(|key| CodeCache::open(&dir.join("cache"), *key).ok()).map(Arc::new);
-        Self { journal, engine, cache, compiled: Arc::default() }
+        Self { journal, engine, cache: code_cache(dir).map(Arc::new), compiled: Arc::default() }
     }
 
     /// Makes a package ready to run.
@@ -103,6 +101,13 @@ impl ExecutorSource for PackageExecutors {
         let package = package.ok_or(RunError::Missing(Missing::Package { seq, package: digest }))?;
         self.prepare(digest, &package, seq)
     }
+}
+
+/// The compiled-code cache of the node in `dir`; none without its key, or where others could write into it.
+#[must_use]
+pub fn code_cache(dir: &Path) -> Option<CodeCache> {
+    let key = keys::read(&dir.join("keys/cache.key")).ok()?;
+    CodeCache::open(&dir.join("cache"), *key).ok()
 }
 
 /// The native form of a package, if this build has one: a policy that says of itself what the manifest says.

@@ -43,6 +43,7 @@ impl Book {
     pub fn empty() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let node = Node::init(&dir.path().join("node")).unwrap();
+        reprise_tests::share_compiled_code(node.dir());
         let key = Arc::new(SigningKey::from_secret(&[7; 32]));
         let genesis = genesis(&key, reprise_receipts::PackageDigest::from_bytes([0; 32]));
         let entry = LedgerEntry { no: u32::MAX, id: genesis.ledger_id(), genesis };

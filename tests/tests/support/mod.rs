@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "every test program uses its part")]
 
-pub use reprise_tests::program;
+pub use reprise_tests::{program, share_compiled_code};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -76,6 +76,7 @@ impl Bench {
     pub fn with_node() -> Self {
         let bench = Self::empty();
         bench.run(&["init"]).says(0, &["attester"]);
+        share_compiled_code(&bench.node());
         bench
     }
 
