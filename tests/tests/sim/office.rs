@@ -13,6 +13,8 @@ pub fn operator() -> SigningKey {
 pub struct Office {
     genesis: Genesis,
     owner: usize,
+    /// The member that those who submit hold for the owner: they hear of another one later.
+    told: usize,
     epoch: u64,
     /// The last grant, in digits, as long as nobody has taken it.
     grant: Option<String>,
@@ -21,11 +23,21 @@ pub struct Office {
 impl Office {
     /// The first member owns the ledger from the beginning.
     pub fn new(genesis: Genesis) -> Self {
-        Self { epoch: genesis.epoch, genesis, owner: 0, grant: None }
+        Self { epoch: genesis.epoch, genesis, owner: 0, told: 0, grant: None }
     }
 
     pub fn owner(&self) -> usize {
         self.owner
+    }
+
+    /// Where events are submitted.
+    pub fn told(&self) -> usize {
+        self.told
+    }
+
+    /// Those who submit hear who the owner is.
+    pub fn tell(&mut self) {
+        self.told = self.owner;
     }
 
     pub fn genesis(&self) -> &Genesis {

@@ -29,6 +29,8 @@ const LATENCY_MS: (u64, u64) = (1, 8);
 const SLOW_MS: u64 = 300;
 /// Operators grant the ledger to another member after so long, at least and at most.
 const TAKE_MS: (u64, u64) = (1_500, 5_000);
+/// Those who submit hear of it so much later, at most.
+const TELL_MS: u64 = 2_000;
 /// An owner that does not order for so long is replaced.
 const UNSERVED_MS: u64 = 4_000;
 /// In the digest: not a node's doing.
@@ -57,6 +59,7 @@ enum Later {
     Restart(usize),
     CutPower(usize),
     Take,
+    Tell,
 }
 
 struct Run {
@@ -238,6 +241,7 @@ impl Run {
             Later::Room(node) => self.machines[node].disk.set_full(false),
             Later::CutPower(node) => self.machines[node].disk.cut_power(),
             Later::Restart(node) => self.restart(node),
+            Later::Tell => self.office.borrow_mut().tell(),
             Later::Take if self.is_peace.get() => {}
             Later::Take => {
                 self.grant();
@@ -257,7 +261,7 @@ impl Run {
         // First the disk: what a process does while it goes does not happen.
         self.machines[node].disk.cut_power();
         self.hosts(node).into_iter().for_each(|host| self.sim.crash(host));
-        if node == self.owner() {
+        if node == self.office.borrow().told() {
             self.work.borrow_mut().interrupted();
         }
         let drawn_ms = 50 + self.random.below(1_500);

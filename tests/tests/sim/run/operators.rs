@@ -1,6 +1,6 @@
 //! What operators do to the machines, and with the ledger.
 
-use super::{Run, UNSERVED_MS};
+use super::{Later, Run, TELL_MS, UNSERVED_MS};
 use crate::node::Wish;
 
 impl Run {
@@ -19,6 +19,8 @@ impl Run {
         let owner = able[self.random.below(able.len() as u64) as usize];
         let epoch = self.office.borrow_mut().grant(owner);
         self.unserved_ms = 0;
+        let tell_ms = 1 + self.random.below(TELL_MS);
+        self.at(tell_ms, Later::Tell);
         let mut watch = self.watch.lock().unwrap();
         watch.note(owner, "is granted the ledger");
         watch.tell(|| format!("epoch {epoch} is granted to {owner}"));

@@ -10,7 +10,7 @@ use std::{rc::Rc, time::Duration};
 impl Run {
     pub(super) fn make_peace(&mut self) {
         self.is_peace.set(true);
-        self.later.retain(|_, what| matches!(what, Later::Restart(_)));
+        self.later.retain(|_, what| matches!(what, Later::Restart(_) | Later::Tell));
         for a in 0..self.plan.nodes {
             let machine = &self.machines[a];
             machine.switch.set(0, 0);
