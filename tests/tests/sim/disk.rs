@@ -19,27 +19,45 @@ pub struct SimDisk {
     rest: Arc<Mutex<Rest>>,
 }
 
+/// How a disk is wrong from the beginning: a planted bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskFlaw {
+    /// Syncs of the journal do nothing, but say that they did.
+    Lies,
+    /// A sync leaves the last write out: it was asked for before the write was there.
+    SyncsTooEarly,
+    /// Files that were replaced are those of the start after a loss of power.
+    FilesForget,
+    /// A file that was replaced reaches the disk with the next one that is.
+    FilesLate,
+    /// That there is no room for a file is not told to whoever replaces it.
+    FullIsIgnored,
+    /// The journal is that of the start after a loss of power.
+    JournalGoesBack,
+    /// Everything is that of the start after a loss of power.
+    AllGoesBack,
+}
+
 #[derive(Debug)]
 struct Rest {
     /// The journal's bytes that a loss of power leaves in any case.
     synced: Vec<u8>,
-    files: BTreeMap<String, Vec<u8>>,
-    /// Files as they were when the node was started: what a disk that forgets has after a loss of power.
-    files_at_start: BTreeMap<String, Vec<u8>>,
-    /// The journal as it was then.
+    /// The journal as it was when the node was started.
     synced_at_start: Vec<u8>,
+    /// The small files as the node reads them.
+    files: BTreeMap<String, Vec<u8>>,
+    /// Those that a loss of power leaves.
+    files_durable: BTreeMap<String, Vec<u8>>,
+    /// Those that were there when the node was started.
+    files_at_start: BTreeMap<String, Vec<u8>>,
     random: SplitMix,
     /// Changes that are still done before the power goes; none: it stays.
     power_goes_after: Option<u64>,
     off: bool,
     full: bool,
-    /// Syncs do nothing, but say that they did: always, or until the power goes.
-    lies: bool,
-    lies_for_now: bool,
-    /// Files that were replaced are the old ones after a loss of power.
-    forgets_files: bool,
-    /// The journal is the old one, too.
-    goes_back: bool,
+    /// Until the power goes syncs do nothing, but say that they did.
+    loses_syncs: bool,
+    flaw: Option<DiskFlaw>,
     lost: Lost,
 }
 
@@ -56,41 +74,29 @@ impl SimDisk {
     pub fn new(seed: u64) -> Self {
         let rest = Rest {
             synced: Vec::new(),
-            files: BTreeMap::new(),
-            files_at_start: BTreeMap::new(),
             synced_at_start: Vec::new(),
+            files: BTreeMap::new(),
+            files_durable: BTreeMap::new(),
+            files_at_start: BTreeMap::new(),
             random: SplitMix(seed),
             power_goes_after: None,
             off: false,
             full: false,
-            lies: false,
-            lies_for_now: false,
-            forgets_files: false,
-            goes_back: false,
+            loses_syncs: false,
+            flaw: None,
             lost: Lost::default(),
         };
         Self { memory: MemoryDisk::default(), rest: Arc::new(Mutex::new(rest)) }
     }
 
-    /// From now on it lies about what is durable.
-    pub fn lie(&self) {
-        self.rest().lies = true;
+    /// From now on it is wrong in this way.
+    pub fn set_flaw(&self, flaw: DiskFlaw) {
+        self.rest().flaw = Some(flaw);
     }
 
     /// Until the power goes it lies about what is durable.
     pub fn lose_syncs(&self) {
-        self.rest().lies_for_now = true;
-    }
-
-    /// From now on it forgets replaced files at a loss of power.
-    pub fn forget_files(&self) {
-        self.rest().forgets_files = true;
-    }
-
-    /// From now on it is what it was at the last start, after a loss of power.
-    pub fn go_back(&self) {
-        let mut rest = self.rest();
-        (rest.forgets_files, rest.goes_back) = (true, true);
+        self.rest().loses_syncs = true;
     }
 
     /// The power goes after so many changes from now.
@@ -137,18 +143,20 @@ impl SimDisk {
                 _ => rest.lost.writes += 1,
             }
         }
-        if rest.goes_back {
+        if matches!(rest.flaw, Some(DiskFlaw::JournalGoesBack | DiskFlaw::AllGoesBack)) {
             image.clone_from(&rest.synced_at_start);
         }
         rest.synced.clone_from(&image);
         rest.synced_at_start.clone_from(&image);
         disk.image = image;
-        if rest.forgets_files {
-            rest.files = rest.files_at_start.clone();
-        }
+        rest.files = match rest.flaw {
+            Some(DiskFlaw::FilesForget | DiskFlaw::AllGoesBack) => rest.files_at_start.clone(),
+            _ => rest.files_durable.clone(),
+        };
+        rest.files_durable = rest.files.clone();
         rest.files_at_start = rest.files.clone();
         rest.off = false;
-        rest.lies_for_now = false;
+        rest.loses_syncs = false;
         rest.power_goes_after = None;
     }
 
@@ -165,6 +173,7 @@ impl SimDisk {
         disk.operations.clear();
         rest.synced.clear();
         rest.files.clear();
+        rest.files_durable.clear();
         rest.files_at_start.clear();
         rest.synced_at_start.clear();
         rest.full = false;
@@ -200,10 +209,18 @@ impl SimDisk {
         let mut rest = self.rest();
         rest.may_change()?;
         if rest.full {
-            return Err(io::ErrorKind::StorageFull.into());
+            let ignored = rest.flaw == Some(DiskFlaw::FullIsIgnored);
+            return if ignored { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) };
         }
-        rest.files.insert(name.to_owned(), bytes.to_vec());
+        let before = rest.files.insert(name.to_owned(), bytes.to_vec());
+        let durable = if rest.flaw == Some(DiskFlaw::FilesLate) { before } else { Some(bytes.to_vec()) };
+        rest.files_durable.extend(durable.map(|bytes| (name.to_owned(), bytes)));
         Ok(())
+    }
+
+    /// What a loss of power would leave of a file.
+    pub fn durable_file(&self, name: &str) -> Option<Vec<u8>> {
+        self.rest().files_durable.get(name).cloned()
     }
 
     fn rest(&self) -> MutexGuard<'_, Rest> {
@@ -250,10 +267,14 @@ impl StorageBackend for SimDisk {
     fn sync_data(&self) -> io::Result<()> {
         let mut rest = self.rest();
         rest.may_change()?;
-        if !rest.lies && !rest.lies_for_now {
-            for operation in self.memory.lock().operations.drain(..) {
-                operation.apply(&mut rest.synced);
-            }
+        if rest.loses_syncs || rest.flaw == Some(DiskFlaw::Lies) {
+            return Ok(());
+        }
+        let mut disk = self.memory.lock();
+        let left_out = usize::from(rest.flaw == Some(DiskFlaw::SyncsTooEarly));
+        let synced = disk.operations.len().saturating_sub(left_out);
+        for operation in disk.operations.drain(..synced) {
+            operation.apply(&mut rest.synced);
         }
         Ok(())
     }

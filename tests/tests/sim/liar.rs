@@ -1,8 +1,10 @@
 //! A node that lies. The node itself is a real and honest one; everything that it says to the others goes through a mouth
-//! that has its key, and theirs towards it, and says something else.
+//! that has its key, and theirs towards it, and says something else. Some planted bugs have such a mouth, too.
 
 use crate::{
+    flaws::Flaw,
     node::{PORT, key, name},
+    plan::Plan,
     sim_socket::SimSocket,
     watch::Watch,
 };
@@ -63,22 +65,28 @@ pub fn port_towards(peer: usize) -> u16 {
     PORT + 1 + peer as u16
 }
 
-/// Where the liar's own node is.
-pub const INNER: &str = "inner";
+/// Where the node itself is that has a mouth.
+pub fn inner(number: usize) -> &'static str {
+    ["inner-a", "inner-b", "inner-c", "inner-d", "inner-e", "inner-f"][number]
+}
 
-/// The mouth: stands at the liar's address, for ever.
-pub async fn mouth(liar: usize, nodes: usize, lie: Lie, seed: u64, watch: Arc<Mutex<Watch>>) -> turmoil::Result {
-    let outer = Arc::new(link(liar, PORT, (0..nodes).filter(|peer| *peer != liar), seed).await);
-    let mut inner = Vec::new();
-    for peer in (0..nodes).filter(|peer| *peer != liar) {
-        let towards = link(peer, port_towards(peer), [liar].into_iter(), seed ^ (peer as u64 + 1)).await;
-        let mouth =
-            Mouth { lie, peer, liar, random: SplitMix(seed + peer as u64), said: Vec::new(), watch: watch.clone() };
-        inner.push((towards, mouth));
+/// The mouth of a node: stands at its address, for ever.
+pub async fn mouth(own: usize, plan: Plan, watch: Arc<Mutex<Watch>>) -> turmoil::Result {
+    let (nodes, flaw) = (plan.nodes, plan.flaw);
+    let lie = plan.liar.filter(|(liar, _)| *liar == own).map(|(_, lie)| lie);
+    // Another life has other numbers for its connections.
+    let seed = plan.seed ^ turmoil::sim_elapsed().unwrap_or_default().as_millis() as u64;
+    let outer = Arc::new(link(own, PORT, (0..nodes).filter(|peer| *peer != own), seed).await);
+    let mut inner_links = Vec::new();
+    for peer in (0..nodes).filter(|peer| *peer != own) {
+        let towards = link(peer, port_towards(peer), [own].into_iter(), seed ^ (peer as u64 + 1)).await;
+        let random = SplitMix(seed + peer as u64);
+        inner_links
+            .push((towards, Mouth { lie, flaw, peer, own, nodes, random, said: Vec::new(), watch: watch.clone() }));
     }
-    // Those that call the liar come in any order.
+    // Those that call it come in any order.
     let (called, waiting): (Vec<_>, Vec<_>) =
-        inner.into_iter().partition(|(_, mouth)| key(mouth.peer, 0).public() < key(liar, 0).public());
+        inner_links.into_iter().partition(|(_, mouth)| key(mouth.peer, 0).public() < key(own, 0).public());
     for (towards, mouth) in waiting {
         tokio::task::spawn_local(mouth.calls(outer.clone(), towards));
     }
@@ -90,8 +98,8 @@ pub async fn mouth(liar: usize, nodes: usize, lie: Lie, seed: u64, watch: Arc<Mu
         };
         let (towards, mut mouth) = (towards.clone(), mouth.again());
         tokio::task::spawn_local(async move {
-            let address = SocketAddr::new(turmoil::lookup(INNER), PORT);
-            if let Ok(own) = towards.connect(address, key(mouth.liar, 0).public()).await {
+            let address = SocketAddr::new(turmoil::lookup(inner(mouth.own)), PORT);
+            if let Ok(own) = towards.connect(address, key(mouth.own, 0).public()).await {
                 mouth.pass_on(own, (session, inbox)).await;
             }
         });
@@ -110,9 +118,11 @@ async fn link(number: usize, port: u16, allowed: impl Iterator<Item = usize>, se
 }
 
 struct Mouth {
-    lie: Lie,
+    lie: Option<Lie>,
+    flaw: Option<Flaw>,
     peer: usize,
-    liar: usize,
+    own: usize,
+    nodes: usize,
     random: SplitMix,
     said: Vec<Vec<u8>>,
     watch: Arc<Mutex<Watch>>,
@@ -125,7 +135,7 @@ impl Mouth {
         Self { random, said: self.said.clone(), watch: self.watch.clone(), ..*self }
     }
 
-    /// The liar's node calls, and the mouth calls the peer.
+    /// Its node calls, and the mouth calls the peer.
     async fn calls(mut self, outer: Arc<Link>, towards: Link) {
         while let Some(own) = towards.accept().await {
             let address = SocketAddr::new(turmoil::lookup(name(self.peer)), PORT);
@@ -154,7 +164,13 @@ impl Mouth {
                     Event::Ended(_) => return,
                 },
                 event = from_theirs.next() => match event {
-                    Event::Frame(frame) => drop(own.send(frame).await),
+                    Event::Frame(frame) => {
+                        let heard = self.flaw.zip(Message::from_frame(&frame).ok());
+                        if let Some(answer) = heard.and_then(|(flaw, message)| flaw.answers(&message)) {
+                            let _ = theirs.send(answer.to_frame()).await;
+                        }
+                        let _ = own.send(frame).await;
+                    }
                     Event::Transfer(transfer) => {
                         let own = own.clone();
                         tokio::task::spawn_local(async move {
@@ -181,7 +197,17 @@ impl Mouth {
     /// What is said instead of a frame.
     fn twist(&mut self, frame: Vec<u8>) -> Vec<Vec<u8>> {
         let Ok(message) = Message::from_frame(&frame) else { return vec![frame] };
-        match (self.lie, message) {
+        let Some(lie) = self.lie else {
+            return vec![self.flaw.map_or(frame, |flaw| flaw.says(message).to_frame())];
+        };
+        if let (Some(flaw), Message::Vote(vote)) = (self.flaw, &message) {
+            let forged = flaw.forges(vote, self.own, self.nodes, self.peer);
+            if !forged.is_empty() {
+                self.lies();
+                return forged.iter().map(Message::to_frame).chain([frame]).collect();
+            }
+        }
+        match (lie, message) {
             (Lie::LyingHeads, Message::Answer(mut answer)) => {
                 let Reply::Heads(page) = &mut answer.reply else { return vec![frame] };
                 let mut heads = page.heads.to_vec();
@@ -201,7 +227,7 @@ impl Mouth {
             (Lie::Equivocation, Message::Vote(vote)) if self.one_in(2) => {
                 let other = Vote { log_root: LogRoot::from_bytes([6; 32]), ..vote };
                 self.lies();
-                vec![Message::Vote(other.sign(&key(self.liar, 1))).to_frame(), frame]
+                vec![Message::Vote(other.sign(&key(self.own, 1))).to_frame(), frame]
             }
             (Lie::ForgedSignatures, Message::Vote(vote)) => {
                 let signer = key((self.peer + 1) % 3, 1).public();
@@ -245,9 +271,9 @@ impl Mouth {
             let Ok(mut bytes) = transfer.read_all(TRANSFER_BYTES_MAX).await else { return };
             let mut pause = Duration::ZERO;
             match lie {
-                Lie::Withheld if withhold => return watch.lock().unwrap().count("lies told"),
-                Lie::SlowStreams => pause = Duration::from_secs(2),
-                Lie::ForgedReceipts if forge => bytes = forged(&bytes).unwrap_or(bytes),
+                Some(Lie::Withheld) if withhold => return watch.lock().unwrap().count("lies told"),
+                Some(Lie::SlowStreams) => pause = Duration::from_secs(2),
+                Some(Lie::ForgedReceipts) if forge => bytes = forged(&bytes).unwrap_or(bytes),
                 _ => return send_stream(theirs, id, bytes, pause).await,
             }
             watch.lock().unwrap().count("lies told");

@@ -1,59 +1,50 @@
 //! A machine with a node on it: what stays when it loses its power, and how the node is started again.
 
+mod users;
+
 use crate::{
     disk::SimDisk,
     flaws::Flaw,
     liar::port_towards,
+    office::{Office, operator},
+    plan::Plan,
     socket::{NodeSocket, Switch},
     watch::Watch,
-    workload::{LEDGER, Workload, submit},
+    workload::{LEDGER, Workload},
+    world::NodeWorld,
 };
 use reprise::{
     daemon::{
         Running,
         config::{LedgerConfig, NodeConfig, PeerConfig},
-        control::Wanted,
         link_config,
-        world::{Workers, World},
     },
     engine::EngineProfile,
-    journal::{Journal, LedgerEntry},
-    keys::KeyError,
+    journal::{CheckpointSettings, Journal, LedgerEntry, tamper::Record},
     link::Link,
-    node::{EngineChoice, Node},
+    node::Node,
 };
 use reprise_abi::decode_canonical;
-use reprise_federation::{Action, Durability, Quorum, Standing, WindowRule};
+use reprise_federation::{Durability, WindowRule};
 use reprise_receipts::{
     Genesis, LeafHash, Package, SigningKey,
     genesis::{GENESIS_FORMAT, PROTOCOL_EPOCH},
 };
 use reprise_tests::{SplitMix, fixture};
-use serde_json::Value;
 use std::{
     cell::{Cell, RefCell},
-    fs, io,
+    fs,
     net::SocketAddr,
+    ops::Range,
     path::Path,
     rc::{Rc, Weak},
     sync::{self, Arc, Mutex},
-    time::Duration,
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
+use users::LOOK;
 
 pub const PORT: u16 = 7_400;
-/// When the simulation begins, in milliseconds since 1970: after the events' times, so that none is ahead of a clock.
-const BEGINS_MS: u64 = 1_800_000_000_000;
-const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
-/// Bytes that may wait between a command and the node.
-const PIPE_BYTES: usize = 64 * 1024;
-/// How often an event is submitted.
-const SUBMIT: Duration = Duration::from_millis(25);
-/// How often an operator looks at a node.
-const LOOK: Duration = Duration::from_secs(1);
+const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 /// The name of a node, in the network and in the configurations.
 pub fn name(number: usize) -> &'static str {
@@ -68,14 +59,10 @@ pub fn key(number: usize, kind: u8) -> SigningKey {
 /// What all machines of a run have in common.
 #[derive(Clone)]
 pub struct Shared {
-    pub nodes: usize,
-    pub quorum: Quorum,
-    pub seed: u64,
-    pub flaw: Option<Flaw>,
-    /// A node that lies: it sees its mouth in the place of its peers.
-    pub liar: Option<usize>,
+    pub plan: Plan,
     pub watch: Arc<Mutex<Watch>>,
     pub work: Rc<RefCell<Workload>>,
+    pub office: Rc<RefCell<Office>>,
     pub package: Rc<Package>,
 }
 
@@ -83,6 +70,22 @@ impl Shared {
     /// The package of the policy that all runs use.
     pub fn package() -> Rc<Package> {
         Rc::new(decode_canonical(&fs::read(fixture("packages/lease-1.0.0.reprise")).unwrap()).unwrap())
+    }
+
+    /// How the ledger begins.
+    pub fn genesis(package: &Package) -> Genesis {
+        Genesis {
+            format: GENESIS_FORMAT,
+            name: LEDGER.to_owned(),
+            nonce: [6; 16],
+            protocol_epoch: PROTOCOL_EPOCH,
+            engine_profile: EngineProfile::current().digest(),
+            package: package.manifest.digest(),
+            epoch: 1,
+            attester: key(0, 1).public(),
+            operators: vec![operator().public()],
+            operator_threshold: 1,
+        }
     }
 }
 
@@ -121,9 +124,13 @@ pub struct Machine {
     pub skew: Cell<Skew>,
     /// What it has answered may not be on its disk any more.
     damage: Cell<Option<Damage>>,
+    /// Its disk is a new one: whoever starts the node says that what it had promised and signed is lost.
+    is_new: Cell<bool>,
     /// Why the node did not start, or cannot go on.
     pub ailment: RefCell<Option<String>>,
     pub wish: Cell<Option<Wish>>,
+    /// It ordered inputs when it was looked at last.
+    pub orders: Cell<bool>,
     shared: Shared,
     life: Cell<u64>,
     node: RefCell<sync::Weak<Node>>,
@@ -133,15 +140,17 @@ pub struct Machine {
 impl Machine {
     /// A machine whose journal has the ledger, without receipts.
     pub fn new(number: usize, shared: Shared) -> Rc<Self> {
-        let mut random = SplitMix(shared.seed ^ (number as u64 + 1) << 40);
+        let mut random = SplitMix(shared.plan.seed ^ (number as u64 + 1) << 40);
         let machine = Self {
             number,
             disk: SimDisk::new(random.next_bits()),
             switch: Switch::new(random.next_bits()),
             skew: Cell::new(Skew { ahead_ms: 0, ms_per_s: 1_000 }),
             damage: Cell::new(None),
+            is_new: Cell::new(false),
             ailment: RefCell::new(None),
             wish: Cell::new(None),
+            orders: Cell::new(false),
             shared,
             life: Cell::new(0),
             node: RefCell::default(),
@@ -154,22 +163,40 @@ impl Machine {
     /// Puts the ledger into an empty journal, as whoever sets a member up does.
     pub fn prepare(&self) {
         let journal = Journal::on_backend(self.disk.clone()).unwrap();
-        let package = journal.put_package(&self.shared.package).unwrap();
-        let genesis = Genesis {
-            format: GENESIS_FORMAT,
-            name: LEDGER.to_owned(),
-            nonce: [6; 16],
-            protocol_epoch: PROTOCOL_EPOCH,
-            engine_profile: EngineProfile::current().digest(),
-            package,
-            epoch: 1,
-            attester: key(0, 1).public(),
-            operators: vec![key(20, 0).public()],
-            operator_threshold: 1,
-        };
-        journal.put_ledger(&genesis).unwrap();
+        journal.put_package(&self.shared.package).unwrap();
+        let no = journal.put_ledger(self.shared.office.borrow().genesis()).unwrap().no;
+        let receipts = self.shared.plan.checkpoint_receipts;
+        // No snapshot goes: old ones are swept on a thread, which has no simulated time.
+        let settings = CheckpointSettings { receipts, logical_ms: 0, keep: u32::MAX };
+        journal.set_checkpoint_settings(no, &settings).unwrap();
         drop(journal);
         self.disk.power_on();
+    }
+
+    /// Changes a bit of a value of the stored state, as nothing that checks its own writes would. False when there is none.
+    pub fn tamper(&self, random: &mut SplitMix) -> bool {
+        self.disk.power_on();
+        let tampered = Journal::on_backend(self.disk.clone()).ok().and_then(|journal| {
+            let no = journal.ledgers().ok()?.first()?.no;
+            let records = journal.records(no).ok()?;
+            let states: Vec<_> = records.iter().filter(|(record, _)| matches!(record, Record::State(_))).collect();
+            let (record, bytes) = states.get(random.below(states.len().max(1) as u64) as usize)?;
+            let byte = random.below((*bytes).max(1) as u64) as usize;
+            journal.tamper(no, record, byte, 1 << random.below(8)).ok()
+        });
+        self.disk.power_on();
+        self.disk.cut_power();
+        tampered == Some(true)
+    }
+
+    /// All that it had is gone.
+    pub fn has_a_new_disk(&self) {
+        self.is_new.set(true);
+    }
+
+    /// It owns the ledger, as far as operators know.
+    pub fn is_owner(&self) -> bool {
+        self.shared.office.borrow().owner() == self.number
     }
 
     /// Its disk has lost something of what it answered, or will when the power goes.
@@ -212,48 +239,22 @@ impl Machine {
             Ok(running) => {
                 let running = Rc::new(running);
                 *self.running.borrow_mut() = Rc::downgrade(&running);
-                tokio::join!(self.submit(&running), self.operate());
+                tokio::join!(self.submit(&running), self.operate(), self.take_office());
             }
             Err(why) => {
                 *self.ailment.borrow_mut() = Some(why);
                 sleep(LOOK).await;
-                self.wish.set(Some(if self.number == 0 { Wish::Restart } else { Wish::NewDisk }));
+                let beyond_repair = self.is_damaged() && !self.is_owner() && !self.disk.is_full();
+                self.wish.set(Some(if beyond_repair { Wish::NewDisk } else { Wish::Restart }));
             }
         }
         std::future::pending().await
     }
 
-    /// Whoever submits does it at the owner.
-    async fn submit(&self, running: &Running) {
-        if self.number == 0 {
-            let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-            let (from, to) = tokio::io::split(theirs);
-            let submitting = submit(self.shared.work.clone(), ours, SUBMIT, || self.disk.is_off());
-            let _ = tokio::join!(running.command(from, to), submitting);
-        }
-    }
-
-    /// The node's operator looks at it now and then: a node with a fault of its own is started again, a suspension is
-    /// lifted, and a member whose disk is damaged gets a new one.
-    async fn operate(&self) {
-        loop {
-            sleep(LOOK).await;
-            let Some(status) = self.command(&Wanted::Status).await else { return };
-            let ledger = &status["ledgers"][0];
-            let suspended = ledger["service"].as_str().is_some_and(|service| service.starts_with("suspended"));
-            *self.ailment.borrow_mut() = ledger["why not"].as_str().map(str::to_owned);
-            if self.disk.is_full() {
-                continue;
-            }
-            if (suspended || ledger["why not"].is_string()) && self.is_damaged() && self.number != 0 {
-                self.wish.set(Some(Wish::NewDisk));
-            } else if ledger["why not"].is_string() {
-                self.wish.set(Some(Wish::Restart));
-            } else if suspended {
-                self.shared.watch.lock().unwrap().count("suspensions lifted by an operator");
-                self.command(&Wanted::Resume { ledger: LEDGER.to_owned() }).await;
-            }
-        }
+    /// How many checkpoints it has made.
+    pub fn checkpoints(&self) -> u64 {
+        let found = self.ledger().and_then(|(node, entry)| node.journal().checkpoints(entry.no).ok());
+        found.map_or(0, |found| found.len() as u64)
     }
 
     /// How many receipts it has, and the leaf hash of the last one.
@@ -267,12 +268,13 @@ impl Machine {
         self.life.set(self.life.get() + 1);
         *self.ailment.borrow_mut() = None;
         self.wish.set(None);
+        self.orders.set(false);
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let journal = Journal::on_backend(self.disk.clone()).map_err(|error| text(&error))?;
         let node = Arc::new(Node::with_journal(Path::new("/nonexistent"), journal));
         *self.node.borrow_mut() = Arc::downgrade(&node);
         let config = self.config();
-        let seed = self.shared.seed ^ (self.number as u64) << 32 ^ self.life.get() << 48;
+        let seed = self.shared.plan.seed ^ (self.number as u64) << 32 ^ self.life.get() << 48;
         let mut link = link_config(&config, key(self.number, 0));
         let mut random = SplitMix(seed);
         link.seed = Some(std::array::from_fn(|_| random.next_bits() as u8));
@@ -285,113 +287,43 @@ impl Machine {
             start: Instant::now(),
             start_ms: turmoil::sim_elapsed().unwrap_or_default().as_millis() as u64,
             skew: self.skew.get(),
+            flaw: self.shared.plan.flaw,
             watch: self.shared.watch.clone(),
         };
         Running::start(node, &config, link, Arc::new(world)).await.map_err(|error| text(&error))
     }
 
     fn config(&self) -> NodeConfig {
-        let all = 0..self.shared.nodes;
+        let plan = &self.shared.plan;
+        let has_mouth = plan.has_mouth(self.number);
         let peer = |number: usize| PeerConfig {
             name: name(number).to_owned(),
-            address: Some(match self.shared.liar {
-                Some(liar) if liar == self.number => SocketAddr::new(turmoil::lookup(name(liar)), port_towards(number)),
-                _ => SocketAddr::new(turmoil::lookup(name(number)), PORT),
+            address: Some(match has_mouth {
+                true => SocketAddr::new(turmoil::lookup(name(self.number)), port_towards(number)),
+                false => SocketAddr::new(turmoil::lookup(name(number)), PORT),
             }),
             key: key(number, 0).public(),
             receipts: key(number, 1).public(),
         };
+        let wrong = |flaw: Flaw| plan.flaw == Some(flaw) && self.number == 0;
+        let voting = if wrong(Flaw::SmallQuorum) { 2 } else { plan.voting() };
+        let names = |numbers: Range<usize>| numbers.map(|number| name(number).to_owned()).collect();
         let ledger = LedgerConfig {
             name: LEDGER.to_owned(),
             owner: name(0).to_owned(),
-            replicas: all.clone().skip(1).map(|number| name(number).to_owned()).collect(),
-            observers: Vec::new(),
-            durability: match self.shared.flaw {
-                Some(Flaw::AcknowledgesAlone) if self.number == 0 => Durability::Local,
-                _ => Durability::Majority,
-            },
-            quorum: self.shared.quorum,
+            replicas: names(1..voting),
+            observers: names(voting..plan.nodes),
+            durability: if wrong(Flaw::AcknowledgesAlone) { Durability::Local } else { Durability::Majority },
+            quorum: plan.quorum,
             window: WindowRule { receipts: 16, every_ms: 300 },
             roster: 1,
         };
         NodeConfig {
-            rejoin: false,
+            rejoin: self.is_new.get() && plan.flaw != Some(Flaw::LostMemoryIsNotSaid),
             name: name(self.number).to_owned(),
             listen: ([0; 4], PORT).into(),
-            peers: all.filter(|number| *number != self.number).map(peer).collect(),
+            peers: (0..plan.nodes).filter(|number| *number != self.number).map(peer).collect(),
             ledgers: vec![ledger],
-        }
-    }
-
-    /// What an operator's command answers; none when no node runs here. For tasks of this machine.
-    pub async fn command(&self, wanted: &Wanted) -> Option<Value> {
-        let running = self.running.borrow().upgrade()?;
-        let (mut ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-        let (from, to) = tokio::io::split(theirs);
-        let text = format!("{}\n", serde_json::to_string(wanted).unwrap());
-        let asking = async {
-            ours.write_all(text.as_bytes()).await.ok()?;
-            let mut answer = String::new();
-            ours.read_to_string(&mut answer).await.ok()?;
-            serde_json::from_str(&answer).ok()
-        };
-        tokio::join!(running.command(from, to), asking).1
-    }
-}
-
-/// The world as a node of the simulation has it.
-struct NodeWorld {
-    number: usize,
-    disk: SimDisk,
-    random: Mutex<SplitMix>,
-    start: Instant,
-    /// Simulated time when the node was started.
-    start_ms: u64,
-    skew: Skew,
-    watch: Arc<Mutex<Watch>>,
-}
-
-impl World for NodeWorld {
-    fn node_key(&self) -> Result<SigningKey, KeyError> {
-        Ok(key(self.number, 0))
-    }
-
-    fn receipts_key(&self) -> Result<SigningKey, KeyError> {
-        Ok(key(self.number, 1))
-    }
-
-    fn now_ms(&self) -> u64 {
-        let true_ms = self.start_ms + self.start.elapsed().as_millis() as u64;
-        BEGINS_MS + self.skew.ahead_ms + true_ms * self.skew.ms_per_s / 1_000
-    }
-
-    fn random(&self) -> Result<u64, KeyError> {
-        Ok(self.random.lock().unwrap().next_bits())
-    }
-
-    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        self.disk.read_file(name)
-    }
-
-    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.disk.replace_file(name, bytes)?;
-        if let Ok(standing) = decode_canonical::<Standing>(bytes) {
-            self.watch.lock().unwrap().persisted(self.number, &standing);
-        }
-        Ok(())
-    }
-
-    fn engine(&self) -> EngineChoice {
-        EngineChoice::Native
-    }
-
-    fn workers(&self) -> Workers {
-        Workers::Tasks { takes: Duration::from_millis(3) }
-    }
-
-    fn sees(&self, action: &Action) {
-        if !self.disk.is_off() {
-            self.watch.lock().unwrap().action(self.number, action);
         }
     }
 }

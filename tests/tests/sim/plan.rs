@@ -16,39 +16,62 @@ pub const EVENTS: usize = 360;
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub seed: u64,
+    /// Members; the last ones of them are observers.
     pub nodes: usize,
+    pub observers: usize,
     pub quorum: Quorum,
     pub flaw: Option<Flaw>,
-    /// A member that lies, and how. Never the owner, and never more than one.
+    /// A member that lies, and how. Never the first owner, and never more than one.
     pub liar: Option<(usize, Lie)>,
     pub faults: bool,
+    /// Receipts from one checkpoint to the next; 0 for none.
+    pub checkpoint_receipts: u64,
+    /// The ledger gets other owners.
+    pub takes: bool,
 }
 
 impl Plan {
     pub fn of(seed: u64, flaw: Option<Flaw>) -> Self {
         let mut random = SplitMix(seed.wrapping_mul(0x5eed));
-        let nodes = [3, 3, 4, 5][random.below(4) as usize];
+        let voting = [3, 3, 4, 5][random.below(4) as usize];
         let quorum = if random.below(4) == 0 { Quorum::TwoThirds } else { Quorum::Majority };
-        if seed % 3 == 2 {
-            // One liar among four or five is fewer than a third.
-            let nodes = nodes.max(4);
-            let lie = Lie::ALL[random.below(Lie::ALL.len() as u64) as usize];
-            let liar = Some((1 + random.below(nodes as u64 - 1) as usize, lie));
-            return Self { seed, nodes, quorum: Quorum::TwoThirds, flaw, liar, faults: true };
+        let lies = seed % 3 == 2 || flaw.is_some_and(Flaw::needs_a_liar);
+        // One liar among four or five is fewer than a third.
+        let (voting, quorum) = if lies { (voting.max(4), Quorum::TwoThirds) } else { (voting, quorum) };
+        let lie = Lie::ALL[random.below(Lie::ALL.len() as u64) as usize];
+        let liar = (1 + random.below(voting as u64 - 1) as usize, lie);
+        let observers = usize::from(random.below(3) == 0);
+        let checkpoint_receipts = [0, 24, 60][random.below(3) as usize];
+        let takes = random.below(2) == 0 || flaw.is_some_and(Flaw::needs_other_owners);
+        Self {
+            seed,
+            nodes: voting + observers,
+            observers,
+            quorum,
+            flaw,
+            liar: lies.then_some(liar),
+            faults: true,
+            checkpoint_receipts,
+            takes,
         }
-        Self { seed, nodes, quorum, flaw, liar: None, faults: true }
     }
 
     pub fn is_liar(&self, node: usize) -> bool {
         self.liar.is_some_and(|(liar, _)| liar == node)
     }
 
+    pub fn voting(&self) -> usize {
+        self.nodes - self.observers
+    }
+
+    /// What it says and hears goes through a mouth.
+    pub fn has_mouth(&self, node: usize) -> bool {
+        self.is_liar(node) || self.flaw.is_some_and(|flaw| flaw.has_mouth(node))
+    }
+
     /// Nodes of which a quorum consists.
     pub fn needed(&self) -> usize {
-        match self.quorum {
-            Quorum::Majority => self.nodes / 2 + 1,
-            Quorum::TwoThirds => self.nodes * 2 / 3 + 1,
-        }
+        self.quorum.needed(self.voting())
     }
 }
 
@@ -77,6 +100,8 @@ pub enum Fault {
     LoseSyncs { node: usize, for_ms: u64 },
     /// A bit on a disk is another, and the node is started again.
     Flip { node: usize },
+    /// A value of the stored state is another, under checksums that hold, and the node is started again.
+    Tamper { node: usize },
     /// All that a node had is gone.
     Wipe { node: usize, for_ms: u64 },
 }
@@ -96,6 +121,7 @@ impl Fault {
             Self::Full { .. } => "disks full",
             Self::LoseSyncs { .. } => "disks that lose syncs",
             Self::Flip { .. } => "bits flipped",
+            Self::Tamper { .. } => "states changed",
             Self::Wipe { .. } => "disks wiped",
         }
     }
@@ -109,6 +135,7 @@ impl Fault {
             | Self::Full { node, .. }
             | Self::LoseSyncs { node, .. }
             | Self::Flip { node }
+            | Self::Tamper { node }
             | Self::Wipe { node, .. } => Some(*node),
             Self::Cut { .. }
             | Self::CutOneWay { .. }
@@ -121,17 +148,20 @@ impl Fault {
     /// The node whose disk may have less afterwards than it said: the owner's must not, because nobody else orders.
     pub fn damages(&self) -> Option<usize> {
         match self {
-            Self::LoseSyncs { node, .. } | Self::Flip { node } | Self::Wipe { node, .. } => Some(*node),
+            Self::LoseSyncs { node, .. } | Self::Flip { node } | Self::Tamper { node } | Self::Wipe { node, .. } => {
+                Some(*node)
+            }
             _ => None,
         }
     }
 
-    pub fn draw(random: &mut SplitMix, nodes: usize) -> Self {
+    /// For so many nodes, of which one owns the ledger.
+    pub fn draw(random: &mut SplitMix, nodes: usize, owner: usize) -> Self {
         let a = random.below(nodes as u64) as usize;
         let b = (a + 1 + random.below(nodes as u64 - 1) as usize) % nodes;
-        let replica = 1 + random.below(nodes as u64 - 1) as usize;
+        let replica = (owner + 1 + random.below(nodes as u64 - 1) as usize) % nodes;
         let for_ms = 100 + random.below(2_500);
-        match random.below(20) {
+        match random.below(21) {
             0 | 1 => Self::Cut { a, b, for_ms },
             2 => Self::CutOneWay { from: a, to: b, for_ms },
             3 => Self::Flap { a, b, times: 2 + random.below(4), for_ms: 50 + random.below(400) },
@@ -146,6 +176,7 @@ impl Fault {
             15 => Self::Full { node: a, for_ms },
             16 => Self::LoseSyncs { node: replica, for_ms },
             17 => Self::Flip { node: replica },
+            18 => Self::Tamper { node: replica },
             _ => Self::Wipe { node: replica, for_ms },
         }
     }

@@ -1,9 +1,14 @@
 //! One run: the machines, the faults while they last, and the peace after them.
 
+mod faults;
+mod operators;
+mod rest;
+
 use crate::{
     invariants::{Invariants, Violation},
-    liar::{INNER, mouth},
-    node::{Machine, Shared, Skew, Wish, name},
+    liar::{inner, mouth},
+    node::{Machine, Shared, Skew, name},
+    office::Office,
     plan::{EVENTS, FAULTS_MS, Fault, HEALING_MS, Plan},
     watch::Watch,
     workload::Workload,
@@ -22,6 +27,12 @@ use turmoil::{Builder, Sim};
 const CHECK_MS: u64 = 20;
 const LATENCY_MS: (u64, u64) = (1, 8);
 const SLOW_MS: u64 = 300;
+/// Operators grant the ledger to another member after so long, at least and at most.
+const TAKE_MS: (u64, u64) = (1_500, 5_000);
+/// Those who submit hear of it so much later, at most.
+const TELL_MS: u64 = 2_000;
+/// An owner that does not order for so long is replaced.
+const UNSERVED_MS: u64 = 4_000;
 /// In the digest: not a node's doing.
 const NOBODY: usize = 255;
 
@@ -47,6 +58,8 @@ enum Later {
     Room(usize),
     Restart(usize),
     CutPower(usize),
+    Take,
+    Tell,
 }
 
 struct Run {
@@ -55,8 +68,11 @@ struct Run {
     machines: Vec<Rc<Machine>>,
     /// A node that is down and comes back at a time of its own.
     is_down: Vec<bool>,
+    /// How long the owner has not ordered anything, as far as its operator has seen.
+    unserved_ms: u64,
     watch: Arc<Mutex<Watch>>,
     work: Rc<RefCell<Workload>>,
+    office: Rc<RefCell<Office>>,
     random: SplitMix,
     later: BTreeMap<(u64, u64), Later>,
     drawn: u64,
@@ -71,6 +87,9 @@ pub fn run(plan: &Plan) -> Result<Outcome, Violation> {
     if plan.faults {
         run.at(300, Later::Fault);
     }
+    if plan.takes {
+        run.at(TAKE_MS.0, Later::Take);
+    }
     while run.now_ms < FAULTS_MS {
         run.step()?;
     }
@@ -80,14 +99,16 @@ pub fn run(plan: &Plan) -> Result<Outcome, Violation> {
     }
     run.converged()?;
     let mut watch = run.watch.lock().unwrap();
-    watch.invariants.check_end()?;
+    watch.invariants.check_end(&run.machines, &run.work.borrow())?;
     for machine in &run.machines {
         let (lost, doubled) = machine.switch.counts();
         watch.add("datagrams lost", lost);
         watch.add("datagrams doubled", doubled);
         watch.add("writes lost at a crash", machine.disk.lost().writes);
         watch.add("writes torn at a crash", machine.disk.lost().torn);
+        watch.add("checkpoints", machine.checkpoints());
     }
+    watch.add("observers", plan.observers as u64);
     let refusals = run.work.borrow().refusals;
     watch.add("submissions refused", refusals);
     Ok(Outcome {
@@ -111,25 +132,20 @@ impl Run {
             .udp_capacity(4_096)
             .build();
         let package = Shared::package();
-        let invariants = Invariants::new(plan.nodes, plan.needed(), &package, plan.liar.map(|(liar, _)| liar));
+        let invariants = Invariants::new(&plan, &package);
         let watch = Arc::new(Mutex::new(Watch::new(invariants)));
-        let work = Workload::new(EVENTS);
-        let shared = Shared {
-            nodes: plan.nodes,
-            quorum: plan.quorum,
-            seed: plan.seed,
-            flaw: plan.flaw,
-            liar: plan.liar.map(|(liar, _)| liar),
-            watch: watch.clone(),
-            work: work.clone(),
-            package,
-        };
+        let work = Workload::new(EVENTS, plan.flaw);
+        let office = Rc::new(RefCell::new(Office::new(Shared::genesis(&package))));
+        let shared =
+            Shared { plan: plan.clone(), watch: watch.clone(), work: work.clone(), office: office.clone(), package };
         let machines: Vec<_> = (0..plan.nodes).map(|number| Machine::new(number, shared.clone())).collect();
         let mut run = Self {
             sim,
             is_down: vec![false; plan.nodes],
+            unserved_ms: 0,
             watch,
             work,
+            office,
             random: SplitMix(plan.seed ^ 0xfa17),
             later: BTreeMap::new(),
             drawn: 0,
@@ -144,24 +160,28 @@ impl Run {
 
     /// Names first, because every node looks up all of them.
     fn register(&mut self) {
-        for machine in &self.machines {
-            self.sim.lookup(name(machine.number));
+        for host in (0..self.plan.nodes).flat_map(|node| self.hosts(node)) {
+            self.sim.lookup(host);
         }
-        self.sim.lookup(INNER);
         for machine in &self.machines {
             machine.skew.set(skew(&mut self.random));
             if let Some(flaw) = self.plan.flaw {
                 flaw.plant(machine);
             }
             let (machine, number) = (machine.clone(), machine.number);
-            let Some((_, lie)) = self.plan.liar.filter(|(liar, _)| *liar == number) else {
+            if !self.plan.has_mouth(number) {
                 self.sim.host(name(number), move || machine.clone().live());
                 continue;
-            };
-            let (nodes, seed, watch) = (self.plan.nodes, self.plan.seed, self.watch.clone());
-            self.sim.host(name(number), move || mouth(number, nodes, lie, seed, watch.clone()));
-            self.sim.host(INNER, move || machine.clone().live());
+            }
+            let (plan, watch) = (self.plan.clone(), self.watch.clone());
+            self.sim.host(name(number), move || mouth(number, plan.clone(), watch.clone()));
+            self.sim.host(inner(number), move || machine.clone().live());
         }
+    }
+
+    /// What a machine consists of in the network.
+    fn hosts(&self, node: usize) -> Vec<&'static str> {
+        if self.plan.has_mouth(node) { vec![name(node), inner(node)] } else { vec![name(node)] }
     }
 
     fn at(&mut self, after_ms: u64, what: Later) {
@@ -187,6 +207,7 @@ impl Run {
             self.happens(what);
         }
         self.look_after_nodes();
+        self.look_after_owner();
         if self.now_ms.is_multiple_of(CHECK_MS) {
             let mut watch = self.watch.lock().unwrap();
             let now_ms = self.now_ms;
@@ -199,7 +220,8 @@ impl Run {
         match what {
             Later::Fault if self.is_peace.get() => {}
             Later::Fault => {
-                let fault = Fault::draw(&mut self.random, self.plan.nodes);
+                let owner = self.owner();
+                let fault = Fault::draw(&mut self.random, self.plan.nodes, owner);
                 if self.may_be(&fault) {
                     self.inject(fault);
                 }
@@ -219,66 +241,12 @@ impl Run {
             Later::Room(node) => self.machines[node].disk.set_full(false),
             Later::CutPower(node) => self.machines[node].disk.cut_power(),
             Later::Restart(node) => self.restart(node),
-        }
-    }
-
-    /// One disk at a time loses what it had, and only while the others are whole: with more, a quorum is not enough.
-    fn may_be(&self, fault: &Fault) -> bool {
-        let damaged = self.machines.iter().any(|machine| machine.is_damaged());
-        if fault.machine().is_some_and(|node| self.plan.is_liar(node)) {
-            return false;
-        }
-        fault.damages().is_none_or(|node| !damaged && !self.is_down[node])
-    }
-
-    fn inject(&mut self, fault: Fault) {
-        {
-            let mut watch = self.watch.lock().unwrap();
-            watch.note(NOBODY, &format!("{fault:?}"));
-            watch.tell(|| format!("{fault:?}"));
-            watch.count(fault.name());
-        }
-        match fault {
-            Fault::Cut { a, b, for_ms } => self.happens(Later::Cut(a, b, for_ms)),
-            Fault::CutOneWay { from, to, for_ms } => {
-                self.sim.partition_oneway(name(from), name(to));
-                self.at(for_ms, Later::RepairOneWay(from, to));
-            }
-            Fault::Flap { a, b, times, for_ms } => {
-                (0..times).for_each(|time| self.at(time * 2 * for_ms, Later::Cut(a, b, for_ms)));
-            }
-            Fault::Isolate { node, for_ms } => {
-                for other in (0..self.plan.nodes).filter(|other| *other != node) {
-                    self.happens(Later::Cut(node, other, for_ms));
-                }
-            }
-            Fault::Slow { a, b, for_ms } => {
-                self.sim.set_link_max_message_latency(name(a), name(b), Duration::from_millis(SLOW_MS));
-                self.at(for_ms, Later::Quick(a, b));
-            }
-            Fault::Lossy { node, lost_of_1000, doubled_of_1000, for_ms } => {
-                self.machines[node].switch.set(lost_of_1000, doubled_of_1000);
-                self.at(for_ms, Later::Calm(node));
-            }
-            Fault::Crash { node, for_ms } => self.crash(node, for_ms),
-            Fault::CutPower { node, after, .. } => self.machines[node].disk.cut_power_after(after),
-            Fault::Full { node, for_ms } => {
-                self.machines[node].disk.set_full(true);
-                self.at(for_ms, Later::Room(node));
-            }
-            Fault::LoseSyncs { node, for_ms } => {
-                self.machines[node].loses();
-                self.machines[node].disk.lose_syncs();
-                self.at(for_ms, Later::CutPower(node));
-            }
-            Fault::Flip { node } => {
-                self.machines[node].flips();
-                self.machines[node].disk.flip();
-                self.crash(node, 50);
-            }
-            Fault::Wipe { node, for_ms } => {
-                self.crash(node, for_ms);
-                self.wipe(node);
+            Later::Tell => self.office.borrow_mut().tell(),
+            Later::Take if self.is_peace.get() => {}
+            Later::Take => {
+                self.grant();
+                let wait_ms = TAKE_MS.0 + self.random.below(TAKE_MS.1 - TAKE_MS.0);
+                self.at(wait_ms, Later::Take);
             }
         }
     }
@@ -292,8 +260,8 @@ impl Run {
         self.watch.lock().unwrap().tell(|| format!("{node} goes down"));
         // First the disk: what a process does while it goes does not happen.
         self.machines[node].disk.cut_power();
-        self.sim.crash(name(node));
-        if node == 0 {
+        self.hosts(node).into_iter().for_each(|host| self.sim.crash(host));
+        if node == self.office.borrow().told() {
             self.work.borrow_mut().interrupted();
         }
         let drawn_ms = 50 + self.random.below(1_500);
@@ -308,85 +276,23 @@ impl Run {
         self.machines[node].skew.set(skew(&mut self.random));
         self.watch.lock().unwrap().tell(|| format!("{node} comes back"));
         self.watch.lock().unwrap().invariants.restarts(node);
-        self.sim.bounce(name(node));
+        self.hosts(node).into_iter().for_each(|host| self.sim.bounce(host));
+    }
+
+    fn owner(&self) -> usize {
+        self.office.borrow().owner()
     }
 
     /// A disk is replaced, and the ledger put on the new one.
     fn wipe(&mut self, node: usize) {
         let machine = &self.machines[node];
         machine.loses();
+        machine.has_a_new_disk();
         machine.disk.wipe();
         self.watch.lock().unwrap().invariants.loses_everything(node);
         machine.disk.power_on();
         machine.prepare();
         machine.disk.cut_power();
-    }
-
-    /// What operators want done.
-    fn look_after_nodes(&mut self) {
-        for node in 0..self.machines.len() {
-            let wish = self.machines[node].wish.take().filter(|_| !self.is_down[node]);
-            let Some(wish) = wish else { continue };
-            let what = match wish {
-                Wish::Restart => "nodes started again by an operator",
-                Wish::NewDisk => "disks replaced by an operator",
-            };
-            self.watch.lock().unwrap().count(what);
-            self.crash(node, 200);
-            if wish == Wish::NewDisk {
-                self.wipe(node);
-            }
-        }
-    }
-
-    fn make_peace(&mut self) {
-        self.is_peace.set(true);
-        self.later.retain(|_, what| matches!(what, Later::Restart(_)));
-        for a in 0..self.plan.nodes {
-            let machine = &self.machines[a];
-            machine.switch.set(0, 0);
-            machine.disk.set_full(false);
-            for b in 0..a {
-                self.sim.repair(name(a), name(b));
-                self.sim.set_link_max_message_latency(name(a), name(b), Duration::from_millis(LATENCY_MS.1));
-            }
-        }
-        if let Some((liar, _)) = self.plan.liar {
-            // Whoever has found it out cuts it off.
-            self.is_down[liar] = true;
-            self.sim.crash(name(liar));
-            self.sim.crash(INNER);
-        }
-        self.work.borrow_mut().is_over = true;
-    }
-
-    fn is_at_rest(&self) -> bool {
-        self.now_ms.is_multiple_of(100) && self.converged().is_ok()
-    }
-
-    fn converged(&self) -> Result<(), Violation> {
-        let invariant = "when faults stop, all honest nodes come to the same log, and it is final";
-        let watch = self.watch.lock().unwrap();
-        let honest = || self.machines.iter().filter(|machine| !self.plan.is_liar(machine.number));
-        let heads: Vec<_> = honest().map(|machine| machine.head()).collect();
-        let size = heads[0].as_ref().map_or(0, |head| head.0);
-        let same = size > 0 && heads.iter().all(|head| *head == heads[0]);
-        let standing = |node| watch.invariants.standing(node);
-        let has_final = |machine: &Rc<Machine>| standing(machine.number).is_some_and(|it| it.last_final.size == size);
-        let is_final = honest().all(has_final);
-        if same && is_final && self.work.borrow().is_answered() {
-            return Ok(());
-        }
-        let describe = |machine: &Rc<Machine>| {
-            let standing = standing(machine.number)
-                .map(|it| (it.committed, it.signed.size, it.last_final.size, it.suspended, it.rejoining));
-            let head = machine.head().map(|head| head.0);
-            let ailment = machine.ailment.borrow().clone();
-            format!("{}: {head:?} receipts, {standing:?} {}", name(machine.number), ailment.unwrap_or_default())
-        };
-        let nodes = honest().map(describe).collect::<Vec<_>>().join("; ");
-        let waiting = self.work.borrow().waiting();
-        Err(Violation { invariant, what: format!("{nodes}; {waiting} events without an answer") })
     }
 }
 

@@ -60,10 +60,10 @@ impl Watch {
         self.count(count);
     }
 
-    /// This is durable on a node's disk.
-    pub fn persisted(&mut self, node: usize, standing: &Standing) {
+    /// This is durable on a node's disk, as far as the node knows; `kept` is what is.
+    pub fn persisted(&mut self, node: usize, standing: &Standing, kept: Option<&Standing>) {
         self.tell(|| format!("{node}: persisted {standing:?}"));
-        self.invariants.persisted(node, self.now_ms, standing);
+        self.invariants.persisted(node, self.now_ms, standing, kept);
         self.digest.update(&reprise_abi::encode(standing));
         self.note(node, "persisted");
     }

@@ -1,5 +1,7 @@
 //! Whoever submits: hands events to the owner over its control protocol, and submits again what was not answered.
 
+use crate::flaws::Flaw;
+use reprise_abi::Event;
 use serde_json::Value;
 use std::{cell::RefCell, collections::BTreeMap, fs, rc::Rc, time::Duration};
 use tokio::{
@@ -16,6 +18,7 @@ pub type Answered = (u64, String);
 /// What is submitted, and what came of it.
 pub struct Workload {
     events: Vec<String>,
+    flaw: Option<Flaw>,
     /// The first event that nobody has submitted.
     next: usize,
     /// Events without an answer that are to be submitted again, the first ones first.
@@ -30,11 +33,12 @@ pub struct Workload {
 }
 
 impl Workload {
-    pub fn new(events: usize) -> Rc<RefCell<Self>> {
+    pub fn new(events: usize, flaw: Option<Flaw>) -> Rc<RefCell<Self>> {
         let text = fs::read_to_string(reprise_tests::fixture("incidents/rank-loss-and-split.jsonl")).unwrap();
         let events: Vec<String> = text.lines().take(events).map(str::to_owned).collect();
         Rc::new(RefCell::new(Self {
             events,
+            flaw,
             next: 0,
             again: Vec::new(),
             in_flight: Vec::new(),
@@ -60,9 +64,24 @@ impl Workload {
         self.again.len() + self.in_flight.len()
     }
 
+    /// An event as it was submitted first.
+    pub fn event(&self, number: usize) -> Event {
+        reprise::events::parse(self.events[number].as_bytes(), 0).unwrap().event
+    }
+
+    /// All that were submitted.
+    pub fn submitted(&self) -> impl Iterator<Item = Event> {
+        (0..self.next).map(|number| self.event(number))
+    }
+
     fn take(&mut self) -> Option<(usize, String)> {
         let event = if !self.again.is_empty() {
-            self.again.remove(0)
+            let event = self.again.remove(0);
+            let is_first = !self.events[event].starts_with("{\"id\":\"again-");
+            if self.flaw == Some(Flaw::NewIdsForOldEvents) && is_first {
+                self.events[event] = self.events[event].replacen("{\"id\":\"", "{\"id\":\"again-", 1);
+            }
+            event
         } else if !self.is_over && self.next < self.events.len() {
             self.next += 1;
             self.next - 1
@@ -112,8 +131,11 @@ pub async fn submit(work: Rc<RefCell<Workload>>, stream: DuplexStream, pause: Du
             let answer: Value = serde_json::from_str(&line).unwrap();
             let Some(number) = answer["line"].as_u64() else { continue };
             if !is_off() {
-                let event = lines.borrow()[number as usize - 1];
-                work.borrow_mut().answered(event, &answer);
+                let mut work = work.borrow_mut();
+                let mixed_up = work.flaw == Some(Flaw::AnswersMixedUp);
+                let of = if mixed_up { number as usize } else { number as usize - 1 };
+                let event = lines.borrow().get(of).copied();
+                event.into_iter().for_each(|event| work.answered(event, &answer));
             }
         }
     };

@@ -4,14 +4,18 @@
 
 use crate::{
     node::Machine,
+    plan::Plan,
     workload::{Answered, Workload},
 };
+use reprise_abi::{Input, decode_canonical};
 use reprise_receipts::LeafHash;
 use std::{collections::BTreeMap, rc::Rc};
 
 pub struct Acknowledged {
     needed: usize,
     liar: Option<usize>,
+    /// Members whose word counts: the first ones.
+    voting: usize,
     /// Leaf hashes of the inputs that were answered, by sequence number.
     inputs: BTreeMap<u64, String>,
     nodes: Vec<Seen>,
@@ -32,8 +36,15 @@ struct Seen {
 }
 
 impl Acknowledged {
-    pub fn new(nodes: usize, needed: usize, liar: Option<usize>) -> Self {
-        Self { needed, liar, inputs: BTreeMap::new(), nodes: vec![Seen::default(); nodes], recount: false }
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            needed: plan.needed(),
+            liar: plan.liar.map(|(liar, _)| liar),
+            voting: plan.voting(),
+            inputs: BTreeMap::new(),
+            nodes: vec![Seen::default(); plan.nodes],
+            recount: false,
+        }
     }
 
     pub fn count(&self) -> usize {
@@ -43,6 +54,11 @@ impl Acknowledged {
     /// Receipts of a node, as they were seen last.
     pub fn size(&self, node: usize) -> u64 {
         self.nodes[node].leaves.len() as u64
+    }
+
+    /// Leaf hash of a receipt of a node, as it was seen last.
+    pub fn leaf(&self, node: usize, seq: u64) -> Option<&String> {
+        self.nodes[node].leaves.get(seq as usize)
     }
 
     pub fn told(&mut self, node: usize, size: u64) {
@@ -64,27 +80,24 @@ impl Acknowledged {
         *seen = Seen { is_new: true, owed: seen.told.max(seen.owed), ..Seen::default() };
     }
 
-    pub fn check(&mut self, machines: &[Rc<Machine>], work: &mut Workload) -> Result<(), String> {
+    /// `counts`: a member has its memory, and its word counts.
+    pub fn check(
+        &mut self,
+        machines: &[Rc<Machine>],
+        work: &mut Workload,
+        counts: impl Fn(usize) -> bool,
+    ) -> Result<(), String> {
         for machine in machines {
             self.look_at(machine)?;
         }
         for (event, answer, duplicate) in std::mem::take(&mut work.fresh) {
+            self.is_about(machines, &answer, event, work)?;
             self.answered(event, answer, duplicate, work)?;
         }
         if std::mem::take(&mut self.recount) {
             for (seq, leaf) in &self.inputs {
-                let has = |node: &&Rc<Machine>| {
-                    // What a liar has nobody knows, and a damaged disk is not the fault of the nodes.
-                    let seen = &self.nodes[node.number];
-                    // Of one that went down it is checked when it comes back.
-                    let says_so = node.node().is_none() && seen.told > *seq;
-                    self.liar == Some(node.number)
-                        || node.is_damaged()
-                        || says_so
-                        || seen.leaves.get(*seq as usize) == Some(leaf)
-                };
-                let count = machines.iter().filter(has).count();
-                if count < self.needed {
+                let (count, needed) = self.holders(machines, *seq, leaf);
+                if count < needed {
                     return Err(format!("input {seq} is acknowledged and on {count} nodes"));
                 }
             }
@@ -92,11 +105,26 @@ impl Acknowledged {
         for machine in machines {
             let seen = &self.nodes[machine.number];
             let is_back = !seen.is_new && seen.leaves.len() as u64 >= seen.told.max(seen.owed);
-            if is_back && self.has_all(machine.number) {
+            if is_back && counts(machine.number) && self.has_all(machine.number) {
                 machine.has_all();
             }
         }
         Ok(())
+    }
+
+    /// On how many of the voting members a receipt is, and on how many it has to be.
+    pub fn holders(&self, machines: &[Rc<Machine>], seq: u64, leaf: &String) -> (usize, usize) {
+        let has = |node: &&Rc<Machine>| {
+            // What a liar has nobody knows, and a damaged disk is not the fault of the nodes.
+            let seen = &self.nodes[node.number];
+            // Of one that went down it is checked when it comes back.
+            let says_so = node.node().is_none() && seen.told > seq;
+            self.liar == Some(node.number)
+                || node.is_damaged()
+                || says_so
+                || seen.leaves.get(seq as usize) == Some(leaf)
+        };
+        (machines[..self.voting].iter().filter(has).count(), self.needed)
     }
 
     pub fn check_end(&self) -> Result<(), String> {
@@ -150,5 +178,29 @@ impl Acknowledged {
         }
         self.recount = true;
         Ok(())
+    }
+
+    /// The receipt that somebody was given is that of the event.
+    fn is_about(
+        &self,
+        machines: &[Rc<Machine>],
+        (seq, leaf): &Answered,
+        event: usize,
+        work: &Workload,
+    ) -> Result<(), String> {
+        let has = |machine: &&Rc<Machine>| self.leaf(machine.number, *seq) == Some(leaf);
+        let input = machines.iter().filter(has).find_map(|machine| {
+            let (node, entry) = machine.ledger()?;
+            node.journal().read(entry.no).ok()?.input(*seq).ok()?
+        });
+        let Some(input) = input.and_then(|bytes| decode_canonical::<Input>(&bytes).ok()) else { return Ok(()) };
+        // Its id may be what is wrong, and that is another invariant's.
+        let submitted = work.event(event);
+        let same = input.event.kind == submitted.kind && input.event.payload == submitted.payload;
+        if same {
+            Ok(())
+        } else {
+            Err(format!("event {event} was answered with receipt {seq}, which is another event's"))
+        }
     }
 }

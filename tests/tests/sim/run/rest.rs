@@ -1,0 +1,59 @@
+//! The end of a run: faults stop, and everything comes to rest.
+
+use super::{LATENCY_MS, Later, Run};
+use crate::{
+    invariants::Violation,
+    node::{Machine, name},
+};
+use std::{rc::Rc, time::Duration};
+
+impl Run {
+    pub(super) fn make_peace(&mut self) {
+        self.is_peace.set(true);
+        self.later.retain(|_, what| matches!(what, Later::Restart(_) | Later::Tell));
+        for a in 0..self.plan.nodes {
+            let machine = &self.machines[a];
+            machine.switch.set(0, 0);
+            machine.disk.set_full(false);
+            for b in 0..a {
+                self.sim.repair(name(a), name(b));
+                self.sim.set_link_max_message_latency(name(a), name(b), Duration::from_millis(LATENCY_MS.1));
+            }
+        }
+        if let Some((liar, _)) = self.plan.liar {
+            // Whoever has found it out cuts it off.
+            self.is_down[liar] = true;
+            self.hosts(liar).into_iter().for_each(|host| self.sim.crash(host));
+        }
+        self.work.borrow_mut().is_over = true;
+    }
+
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.now_ms.is_multiple_of(100) && self.converged().is_ok()
+    }
+
+    pub(super) fn converged(&self) -> Result<(), Violation> {
+        let invariant = "when faults stop, all honest nodes come to the same log, and it is final";
+        let watch = self.watch.lock().unwrap();
+        let honest = || self.machines.iter().filter(|machine| !self.plan.is_liar(machine.number));
+        let heads: Vec<_> = honest().map(|machine| machine.head()).collect();
+        let size = heads[0].as_ref().map_or(0, |head| head.0);
+        let same = size > 0 && heads.iter().all(|head| *head == heads[0]);
+        let standing = |node| watch.invariants.standing(node);
+        let has_final = |machine: &Rc<Machine>| standing(machine.number).is_some_and(|it| it.last_final.size == size);
+        let is_final = honest().all(has_final);
+        if same && is_final && self.work.borrow().is_answered() {
+            return Ok(());
+        }
+        let describe = |machine: &Rc<Machine>| {
+            let standing = standing(machine.number)
+                .map(|it| (it.committed, it.signed.size, it.last_final.size, it.suspended, it.rejoining));
+            let head = machine.head().map(|head| head.0);
+            let ailment = machine.ailment.borrow().clone();
+            format!("{}: {head:?} receipts, {standing:?} {}", name(machine.number), ailment.unwrap_or_default())
+        };
+        let nodes = honest().map(describe).collect::<Vec<_>>().join("; ");
+        let waiting = self.work.borrow().waiting();
+        Err(Violation { invariant, what: format!("{nodes}; {waiting} events without an answer") })
+    }
+}
