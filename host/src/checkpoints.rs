@@ -10,7 +10,7 @@ pub mod retention;
 mod schedule;
 
 pub(crate) use keeper::Keeper;
-pub(crate) use schedule::{BUSY_KEYS, Checkpointer, Gate, Handed, IDLE_KEYS};
+pub(crate) use schedule::{BUSY_KEYS, Checkpointer, Gate, Handed, IDLE_KEYS, Pace};
 
 use crate::journal::{ChunkReader, Journal, JournalError, LedgerEntry, LedgerNo, LedgerReader, StoredCheckpoint};
 use reprise_receipts::{

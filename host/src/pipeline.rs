@@ -15,7 +15,7 @@ pub use commit::{Answer, Committed, GROUP_STEPS_MAX};
 pub use inline::Inline;
 
 use crate::{
-    checkpoints::{BUSY_KEYS, Checkpointer, Gate, IDLE_KEYS, Keeper},
+    checkpoints::{BUSY_KEYS, Checkpointer, Gate, IDLE_KEYS, Keeper, Pace},
     engine::on_engine_thread,
     journal::{Journal, JournalError, LedgerEntry, LedgerNo, StateLag},
     orderer::{Ordered, Orderer, Proposal, Refusal},
@@ -108,7 +108,7 @@ pub fn run(
 ) -> Result<Committed, PipelineError> {
     let no = ledger.no;
     let (sealed_out, sealed_in) = bounded(IN_FLIGHT_STEPS_MAX);
-    let (engine, committer) = parts(&journal, ledger, orderer, runner, attester, answers)?;
+    let (engine, committer) = parts(&journal, ledger, orderer, runner, (attester, Pace::Measured), answers)?;
     let commit_thread = std::thread::Builder::new()
         .name("reprise-commit".to_owned())
         .spawn(move || committer.run(&sealed_in))
@@ -127,11 +127,11 @@ fn parts(
     ledger: OpenLedger,
     orderer: Box<dyn Orderer>,
     runner: Runner,
-    attester: Arc<SigningKey>,
+    (attester, pace): (Arc<SigningKey>, Pace),
     answers: Sender<Answer>,
 ) -> Result<(Engine, Committer), JournalError> {
     let OpenLedger { no, head, tail, attested, state_lag } = ledger;
-    let gate = Arc::new(Gate::default());
+    let gate = Arc::new(Gate::new(pace));
     let checkpointer = Checkpointer::new(journal.clone(), no, gate.clone())?;
     let entry = LedgerEntry { no, id: head.ledger(), genesis: head.genesis_record().clone() };
     let keeper = Keeper::new(journal.clone(), entry, attester.clone(), gate);

@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    ffi::OsStr,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -23,11 +22,12 @@ pub fn program() -> &'static Path {
         build.args(["build", "--locked", "--offline", "--workspace", "--bin", "reprise", "--test", "tidy"]);
         build.current_dir(env!("CARGO_MANIFEST_DIR"));
         // Build scripts that read them would run again, and all that is built upon them would be built again.
-        let of_this_package = |name: &OsStr| {
-            let name = name.to_string_lossy();
-            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-        };
-        env::vars_os().filter(|(name, _)| of_this_package(name)).for_each(|(name, _)| drop(build.env_remove(name)));
+        for (name, _) in env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                build.env_remove(&name);
+            }
+        }
         build.env("CARGO_TARGET_DIR", profile_dir.parent().expect("a profile has a directory of its own"));
         if profile_dir.file_name().is_some_and(|name| name == "release") {
             build.arg("--release");

@@ -2,7 +2,7 @@
 
 use super::{
     CheckpointError, Snapshot, retention,
-    schedule::{End, Gate, Handed},
+    schedule::{End, Gate, Handed, Pace},
     sign,
 };
 use crate::journal::{Journal, JournalError, LedgerEntry};
@@ -71,7 +71,7 @@ impl Keeper {
         }
     }
 
-    /// On a thread of its own: finding out what nobody needs takes longer than a step may wait.
+    /// On a thread of its own, where time is measured: finding out what nobody needs takes longer than a step may wait.
     fn sweep_old(&mut self) -> Result<(), JournalError> {
         self.finish();
         let keep = self.journal.checkpoint_settings(self.entry.no)?.keep;
@@ -88,6 +88,10 @@ impl Keeper {
             }
             gate.open();
         };
+        if self.gate.pace() == Pace::Fixed {
+            sweep();
+            return Ok(());
+        }
         match std::thread::Builder::new().name("reprise-sweep".to_owned()).spawn(sweep) {
             Ok(thread) => self.sweep = Some(thread),
             Err(error) => {

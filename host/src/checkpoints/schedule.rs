@@ -26,9 +26,19 @@ const WAITING_BYTES: [usize; 2] = [4 * 1024, 256 * 1024];
 /// How long keeping chunks may take before fewer of them are kept at a time.
 const KEEPING_TIME: Duration = Duration::from_millis(3);
 
+/// What decides how much of a checkpoint is done at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// The time that it takes. Old snapshots are swept on a thread of their own.
+    Measured,
+    /// Nothing that differs between runs: the least is done at once, and everything by whoever asks for it.
+    Fixed,
+}
+
 /// What engine thread and commit thread know of each other's part of a checkpoint.
 #[derive(Debug)]
 pub(crate) struct Gate {
+    pace: Pace,
     /// From the beginning of a walk until the old snapshots are swept.
     busy: AtomicBool,
     waiting_bytes: AtomicUsize,
@@ -36,20 +46,26 @@ pub(crate) struct Gate {
     waiting_bytes_max: AtomicUsize,
 }
 
-impl Default for Gate {
-    fn default() -> Self {
-        let [least, _] = WAITING_BYTES;
-        Self { busy: AtomicBool::new(false), waiting_bytes: AtomicUsize::new(0), waiting_bytes_max: least.into() }
-    }
-}
-
 impl Gate {
+    pub(crate) fn new(pace: Pace) -> Self {
+        let [least, _] = WAITING_BYTES;
+        let (busy, waiting_bytes) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Self { pace, busy, waiting_bytes, waiting_bytes_max: least.into() }
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        self.pace
+    }
+
     pub(crate) fn chunks_kept(&self, bytes: usize) {
         self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
     }
 
     /// Keeping some chunks took so long.
     pub(crate) fn keeping_took(&self, time: Duration) {
+        if self.pace == Pace::Fixed {
+            return;
+        }
         let [least, most] = WAITING_BYTES;
         let now = self.waiting_bytes_max.load(Ordering::Acquire);
         let next = if time > KEEPING_TIME {

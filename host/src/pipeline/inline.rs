@@ -7,6 +7,7 @@ use super::{
     noted, parts,
 };
 use crate::{
+    checkpoints::Pace,
     journal::{Journal, LedgerNo},
     orderer::Orderer,
     runner::Runner,
@@ -40,7 +41,7 @@ impl Inline {
     ) -> Result<Self, PipelineError> {
         let (answers_out, answers) = unbounded();
         let no = ledger.no;
-        let (engine, committer) = parts(&journal, ledger, orderer, runner, attester, answers_out)?;
+        let (engine, committer) = parts(&journal, ledger, orderer, runner, (attester, Pace::Fixed), answers_out)?;
         Ok(Self { journal, no, engine, committer, sealed: unbounded(), answers })
     }
 

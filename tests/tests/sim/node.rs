@@ -167,7 +167,7 @@ impl Machine {
         let no = journal.put_ledger(self.shared.office.borrow().genesis()).unwrap().no;
         let receipts = self.shared.plan.checkpoint_receipts;
         // No snapshot goes: old ones are swept on a thread, which has no simulated time.
-        let settings = CheckpointSettings { receipts, logical_ms: 0, keep: u32::MAX };
+        let settings = CheckpointSettings { receipts, logical_ms: 0, keep: 2 };
         journal.set_checkpoint_settings(no, &settings).unwrap();
         drop(journal);
         self.disk.power_on();
