@@ -30,9 +30,9 @@ use reprise_receipts::{
     snapshot::{ChunkSink, write_snapshot},
 };
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// How long an attempt waits for a member to be there: after a start connections take a moment.
+/// How long an attempt waits for members to be there: after a start connections take a moment.
 const LONELY_MS: u64 = 10_000;
 
 /// Chunks by their addresses.
@@ -44,10 +44,12 @@ pub(super) struct Repair {
     key: String,
     /// Which attempt it is: each begins with another peer.
     attempt: u32,
-    /// Until when it waits for a member to be there, on the node's clock.
+    /// Until when it waits for members to be there, on the node's clock.
     until_ms: u64,
-    /// Peers that were not asked yet; the first is asked now.
+    /// Peers that are there and were not asked yet; the first is asked now.
     peers: VecDeque<NodeKey>,
+    /// Peers that were asked.
+    asked: BTreeSet<NodeKey>,
     stage: Stage,
     /// Chunks that came over the wire.
     fetched: u64,
@@ -55,7 +57,7 @@ pub(super) struct Repair {
 }
 
 enum Stage {
-    /// No member that can be asked was there so far.
+    /// No member that was not asked yet is there.
     Lonely,
     /// The peer is to be asked for its record.
     Ask,
@@ -97,23 +99,33 @@ impl Driver {
     pub(super) fn begin_repair(&mut self, key: &str, ledger: LedgerId, attempt: u32) {
         self.beside(key);
         let until_ms = self.now_ms().saturating_add(LONELY_MS);
-        let (key, peers, stage) = (key.to_owned(), VecDeque::new(), Stage::Lonely);
-        let repair = Repair { key, attempt, until_ms, peers, stage, fetched: 0, bytes: 0 };
+        let (key, peers, asked) = (key.to_owned(), VecDeque::new(), BTreeSet::new());
+        let repair = Repair { key, attempt, until_ms, peers, asked, stage: Stage::Lonely, fetched: 0, bytes: 0 };
         self.reconciler.repairs.insert(ledger, repair);
         self.go_on_with_repairs();
     }
 
-    /// Members that can be asked, in the order of this attempt.
+    /// Members that can be asked if they are there, in the order of this attempt.
     fn members_to_ask(&self, ledger: LedgerId, attempt: u32) -> VecDeque<NodeKey> {
         let own = NodeKey(self.link.key());
-        let connected = self.federation.peers().filter(|peer| peer.connected).map(|peer| peer.node);
-        let connected: Vec<NodeKey> = connected.collect();
         let members = self.federation.seat(ledger).map(|seat| seat.roster.members.iter().map(|member| member.node));
-        let usable = |node: &NodeKey| *node != own && connected.contains(node) && !self.reconciler.in_quarantine(*node);
+        let usable = |node: &NodeKey| *node != own && !self.reconciler.in_quarantine(*node);
         let mut peers: VecDeque<NodeKey> = members.into_iter().flatten().filter(usable).collect();
         let first = (attempt.saturating_sub(1) as usize).checked_rem(peers.len()).unwrap_or(0);
         peers.rotate_left(first);
         peers
+    }
+
+    /// Whether it waits for members that are not there yet. Those that are, are asked.
+    fn wait_for_members(&self, ledger: LedgerId, repair: &mut Repair) -> bool {
+        let mut open = self.members_to_ask(ledger, repair.attempt);
+        open.retain(|node| !repair.asked.contains(node));
+        let waits = !open.is_empty() && self.now_ms() < repair.until_ms;
+        let connected: Vec<NodeKey> = self.federation.peers().filter(|p| p.connected).map(|p| p.node).collect();
+        open.retain(|node| connected.contains(node));
+        repair.stage = if open.is_empty() { Stage::Lonely } else { Stage::Ask };
+        repair.peers = open;
+        waits || !repair.peers.is_empty()
     }
 
     /// Asks what is to be asked next.
@@ -132,18 +144,23 @@ impl Driver {
     /// False: there is nobody left to ask.
     fn go_on_with(&mut self, ledger: LedgerId, repair: &mut Repair) -> bool {
         let now_ms = self.now_ms();
-        if let Stage::Lonely = repair.stage {
-            repair.peers = self.members_to_ask(ledger, repair.attempt);
-            if repair.peers.is_empty() {
-                return now_ms < repair.until_ms;
-            }
-            repair.stage = Stage::Ask;
+        if repair.peers.is_empty() && !self.wait_for_members(ledger, repair) {
+            return false;
         }
-        let Some(peer) = repair.peers.front().copied() else { return false };
+        let Some(peer) = repair.peers.front().copied() else { return true };
         match &mut repair.stage {
             Stage::Ask => match self.federation.ask_peer(now_ms, peer, Question::Snapshot { ledger }) {
-                Some(request) => repair.stage = Stage::Record { request },
-                None => drop(repair.peers.pop_front()),
+                Some(request) => {
+                    repair.asked.insert(peer);
+                    repair.stage = Stage::Record { request };
+                }
+                // It has not said yet who it is, or has more questions than it answers.
+                None => {
+                    repair.peers.pop_front();
+                    if now_ms >= repair.until_ms {
+                        repair.asked.insert(peer);
+                    }
+                }
             },
             Stage::Chunks(fetching) if fetching.asked.is_none() && !fetching.search.is_complete() => {
                 let ids = fetching.search.next_ids();
@@ -161,7 +178,7 @@ impl Driver {
             }
             _ => {}
         }
-        !repair.peers.is_empty()
+        true
     }
 
     /// The connection to a peer is another one, or gone, and with it what it was asked: it is asked again.
