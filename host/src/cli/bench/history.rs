@@ -30,8 +30,11 @@ const SPACING_MS: u64 = 80;
 const WAITS: u64 = 20_000;
 /// What a step may wait for a checkpoint.
 const WAIT_US_MAX: f64 = 50_000.0;
-/// One key of so many changes before the second snapshot.
-const CHANGED_ONE_OF: usize = 100;
+/// What changes before another snapshot: one key of so many, and how much of the whole it may then be.
+const CHANGES: [(&str, usize, f64); 2] =
+    [("moved after 100 of 1,000,000 keys changed", 10_000, 0.05), ("written after 1 % of the keys changed", 100, 0.1)];
+/// What asking for a chunk and announcing it takes: its address and its length.
+const ASKED_BYTES: usize = 32 + 4;
 
 const OFF: CheckpointSettings = CheckpointSettings { receipts: 0, logical_ms: 0, keep: 8 };
 /// One walk after the other.
@@ -53,7 +56,9 @@ pub(super) fn figures(dir: &Path) -> Result<Vec<Figure>, CliError> {
     let checkpoint = checkpoints::create(node.journal(), &entry, &head, &node.attester()?)?;
     let chunks = Chunks::of(&node, &entry, &checkpoint)?;
     figures.extend(chunks.restore(&checkpoint)?);
-    figures.push(chunks.written_after_a_change(&mut head)?);
+    for change in CHANGES {
+        figures.push(chunks.new_after_a_change(change, &mut head)?);
+    }
     Ok(figures)
 }
 
@@ -123,12 +128,16 @@ impl Chunks {
         ])
     }
 
-    /// What a checkpoint writes after one key of a hundred, evenly spread, got another value.
-    fn written_after_a_change(&self, head: &mut Head) -> Result<Figure, CliError> {
+    /// What a checkpoint writes, or a peer with the old one fetches, after keys, evenly spread, got other values.
+    fn new_after_a_change(
+        &self,
+        (what, one_of, target): (&'static str, usize, f64),
+        head: &mut Head,
+    ) -> Result<Figure, CliError> {
         let state = head.lend_state();
         let changed: Vec<(Vec<u8>, Vec<u8>)> = state
             .scan(&[], None)
-            .step_by(CHANGED_ONE_OF)
+            .step_by(one_of)
             .map(|(key, value)| (key.to_vec(), value.iter().map(|byte| !byte).collect()))
             .collect();
         for (key, value) in &changed {
@@ -142,14 +151,7 @@ impl Chunks {
         }
         let part = written.bytes as f64 / self.bytes as f64;
         let megabytes = written.bytes as f64 / 1e6;
-        Ok(Figure::new(
-            "written after 1 % of the keys changed",
-            megabytes,
-            "MB",
-            "whole snapshot",
-            part,
-            Target::AtMost(0.1),
-        ))
+        Ok(Figure::new(what, megabytes, "MB", "whole snapshot", part, Target::AtMost(target)))
     }
 }
 
@@ -169,6 +171,6 @@ impl ChunkSink for Written<'_> {
     }
 
     fn put(&mut self, _: ChunkId, bytes: Vec<u8>) {
-        self.bytes += bytes.len();
+        self.bytes += bytes.len() + ASKED_BYTES;
     }
 }

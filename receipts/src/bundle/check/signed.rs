@@ -105,7 +105,9 @@ impl Signed {
         if let Some(policy) = &self.policy {
             match policy.check(&note) {
                 Ok(_) => {}
-                Err(refusal @ PolicyRefusal::NoQuorum { .. }) if header.has(Section::Final) => self.owed = Some(refusal),
+                Err(refusal @ PolicyRefusal::NoQuorum { .. }) if header.has(Section::Final) => {
+                    self.owed = Some(refusal)
+                }
                 Err(refusal) => return Err(BundleError::Untrusted(refusal)),
             }
         }
