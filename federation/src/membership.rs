@@ -105,16 +105,21 @@ impl Quorum {
         }
     }
 
-    /// So many others of `voting` members, at least one, have an honest one among them that was of any quorum together
-    /// with this one.
+    /// So many others of `voting` members know of every epoch that this one can have promised.
+    ///
+    /// A grant is handed to its owner, who asks the others one by one: with a majority this one's promise may have been the
+    /// first, and only the owner to be knows of it. So all others are asked. With two thirds any two quorums share an honest
+    /// member beside this one: what was committed meanwhile is known to whoever closes the round.
     #[must_use]
     pub const fn witnesses(self, voting: usize) -> usize {
-        let rest = voting - self.needed(voting);
-        let enough = match self {
-            Self::Majority => rest + 1,
-            Self::TwoThirds => 2 * rest + 1,
-        };
-        if enough < voting { enough } else { voting - 1 }
+        let others = voting - 1;
+        match self {
+            Self::Majority => others,
+            Self::TwoThirds => {
+                let enough = 2 * (voting - self.needed(voting)) + 1;
+                if enough < others { enough } else { others }
+            }
+        }
     }
 }
 

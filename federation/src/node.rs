@@ -31,6 +31,7 @@ mod work;
 pub use self::{
     action::{Action, Config, Finding},
     evidence::convicts,
+    follow::Refused,
     peer::PeerView,
     seat::{SeatView, Service},
 };

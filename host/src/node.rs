@@ -84,7 +84,7 @@ pub enum NodeError {
     /// The publisher is not trusted here.
     #[error(
         "no key of publisher `{0}` is trusted here: look at the package with `reprise package inspect`, get the \
-         publisher's key from somewhere you trust, and add `--publisher KEY`"
+         publisher's key from somewhere you trust, and run `reprise package add FILE --publisher KEY` first"
     )]
     UnknownPublisher(String),
     /// The package does not hold.

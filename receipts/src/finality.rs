@@ -102,6 +102,9 @@ pub enum NotVouched {
     /// Nobody was named whose signature counts.
     #[error("nobody vouches for the signers: give the members' keys, or a trust policy with a quorum")]
     Nobody,
+    /// One key alone.
+    #[error("one member's key says nothing of what the others have: give the keys of the other members too")]
+    One,
     /// Half of the keys that were named, or fewer.
     #[error("{found} of the {known} keys that were given have signed, which is not more than half")]
     TooFew {
@@ -211,13 +214,18 @@ impl FinalMark {
                 self.among(&keys)
             }
         };
-        if enough { Ok(Vouchers { signers, known }) } else { Err(NotVouched::TooFew { found: signers.len(), known }) }
+        match (enough, known) {
+            (true, _) => Ok(Vouchers { signers, known }),
+            (false, 1) => Err(NotVouched::One),
+            (false, _) => Err(NotVouched::TooFew { found: signers.len(), known }),
+        }
     }
 
-    /// Which of these keys have signed, how many they are, and whether that is more than half.
+    /// Which of these keys have signed, how many they are, and whether that is more than half. One key alone says nothing of
+    /// what others have.
     fn among(&self, keys: &[PublicKey]) -> (Vec<PublicKey>, usize, bool) {
         let signers: Vec<PublicKey> = keys.iter().filter(|key| self.names(key)).copied().collect();
-        let enough = 2 * signers.len() > keys.len();
+        let enough = keys.len() > 1 && 2 * signers.len() > keys.len();
         (signers, keys.len(), enough)
     }
 }

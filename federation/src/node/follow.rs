@@ -28,6 +28,21 @@ enum Fit {
     Known(usize),
 }
 
+/// A step that gave another receipt here than its owner's.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused<'a> {
+    /// Of which ledger.
+    pub ledger: LedgerId,
+    /// Who sent it.
+    pub from: NodeKey,
+    /// The piece of work that it is part of.
+    pub work: u64,
+    /// Its sequence number.
+    pub at: u64,
+    /// The step.
+    pub step: &'a Step,
+}
+
 impl Federation {
     pub(super) fn on_append(&mut self, now_ms: u64, from: NodeKey, append: Append, facts: &dyn Ledgers) {
         self.with_seat(append.ledger, |this, seat| {
@@ -66,7 +81,7 @@ impl Federation {
         let head = self.head(seat, facts);
         match fit(&append, &head, seat, facts) {
             Fit::Wait => {}
-            Fit::Gap if append.head.size - head.size <= self.config.catch_up_steps => {
+            Fit::Gap if append.head.size.saturating_sub(head.size) <= self.config.catch_up_steps => {
                 self.ack(from, Standpoint::Behind, seat, facts);
             }
             Fit::Gap | Fit::Differs => self.chase(now_ms, from, append.head, seat, facts),
@@ -132,9 +147,14 @@ impl Federation {
         }
     }
 
-    /// Steps of an [`Action::Apply`] gave another receipt here, or could not be executed: nothing from `at` on was
-    /// stored. The ledger is suspended; whoever is wrong, this node cannot follow.
-    pub fn refused(&mut self, now_ms: u64, ledger: LedgerId, from: NodeKey, at: u64, step: &Step, facts: &dyn Ledgers) {
+    /// A step of an [`Action::Apply`] gave another receipt here, or could not be executed: nothing from it on was stored. The
+    /// ledger is suspended; whoever is wrong, this node cannot follow. Unless the step is not wanted any more: then another
+    /// owner has something else in its place.
+    pub fn refused(&mut self, now_ms: u64, refused: &Refused<'_>, facts: &dyn Ledgers) {
+        let Refused { ledger, from, work, at, step } = *refused;
+        if !self.seats.get(&ledger).is_some_and(|seat| seat.follow.applying.has(work)) {
+            return;
+        }
         self.reject(now_ms, from, Some(ledger), Reason::Execution, &[step.input.as_slice(), &step.receipt].concat());
         self.found(ledger, from, crate::compare::Divergence::ExecutionFault { at });
         self.with_seat(ledger, |this, seat| {

@@ -41,6 +41,7 @@ impl Federation {
         self.with_seat(signed.grant.ledger, |this, seat| match seat.standing.promise(signed, &seat.roster) {
             Ok(true) => {
                 this.forget_plans(seat);
+                seat.follow.goal = None;
                 // The grant is the operators' answer to what an owner did.
                 if !matches!(seat.standing.suspended, Some(Suspension::CorruptHere | Suspension::Ordered)) {
                     seat.standing.suspended = None;
@@ -152,6 +153,7 @@ impl Federation {
         }
         seat.round = None;
         seat.lead = Some(Lead::new(epoch, base, &seat.roster, self.me));
+        seat.acknowledged = 0;
         if seat.standing.log_epoch != epoch {
             seat.standing.log_epoch = epoch;
             self.persist(seat);

@@ -16,7 +16,7 @@ use crate::{
     fetch::Fetch,
     ledgers::{Ledgers, contains},
     limits::TRANSFER_STEPS_MAX,
-    message::{Mark, Message, NodeKey, PlacedReceipt, Question, Reply, inclusion},
+    message::{Mark, Message, NodeKey, PlacedReceipt, Question, Reply, Step, inclusion},
     quarantine::Reason,
 };
 use reprise_abi::decode_canonical;
@@ -236,7 +236,12 @@ impl Federation {
         facts: &dyn Ledgers,
     ) -> Next {
         let sources = self.sources(now_ms, seat.roster.ledger, pursuit);
+        let only_adds = pursuit.may == May::Extend && seat.round.is_none();
         let Stage::Fetch(fetch) = &mut pursuit.stage else { return Next::Over };
+        if only_adds && fetch.ready().is_some_and(|held| is_of_earlier_epoch(&held.steps, seat.standing.log_epoch)) {
+            // An earlier owner left them with somebody: the log of this epoch does not go on with them.
+            return Next::Over;
+        }
         if fetch.is_complete() && seat.follow.applying.is_empty() {
             pursuit.stage = Stage::Start;
             // Steps that were applied lead to the target, or a repair has changed the log: either is looked at anew.
@@ -334,6 +339,12 @@ impl Federation {
             self.outbox.push_back(Action::Found(Finding { ledger, peer, divergence }));
         }
     }
+}
+
+/// The first step was ordered in an epoch before this one.
+fn is_of_earlier_epoch(steps: &[Step], epoch: u64) -> bool {
+    let first = steps.first().and_then(|step| decode_canonical::<Receipt>(&step.receipt).ok());
+    first.is_some_and(|receipt| receipt.epoch < epoch)
 }
 
 /// Both sides of a fork, if the peer's receipt is in its log at that place and is another one than ours.

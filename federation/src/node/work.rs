@@ -89,6 +89,11 @@ impl Applying {
         self.marks.is_empty()
     }
 
+    /// This piece of work is still wanted.
+    pub(super) fn has(&self, number: u64) -> bool {
+        self.marks.iter().any(|piece| piece.number == number)
+    }
+
     /// The log after everything that is being applied; none if nothing is.
     pub(super) fn end(&self) -> Option<&LogTail> {
         self.end.as_ref()

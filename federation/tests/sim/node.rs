@@ -12,8 +12,10 @@ use crate::{
     },
 };
 use reprise_federation::{
-    Action, Config, Federation, Message, NodeKey, Roster, SignedGrant, Standing, Suspension, compare::Content,
-    message::Step, node::Service,
+    Action, Config, Federation, Message, NodeKey, Roster, SignedGrant, Standing, Suspension,
+    compare::Content,
+    message::Step,
+    node::{Refused, Service},
 };
 use reprise_receipts::{LeafHash, StateRoot};
 use std::collections::VecDeque;
@@ -255,7 +257,7 @@ impl SimNode {
         let Some((number, work)) = self.work.pop_front() else { return };
         match work {
             _ if number <= self.withdrawn => {}
-            Work::Apply { from, first, steps } => self.apply(now_ms, from, first, steps, invariants),
+            Work::Apply { from, first, steps } => self.apply(now_ms, from, (number, first), steps, invariants),
             Work::RollBack { to } => self.roll_back(to, invariants),
         }
         self.call(|federation, ledger| federation.carried_out(now_ms, ledger_id(), number, ledger));
@@ -378,7 +380,14 @@ impl SimNode {
         self.disk.standing = Some(standing);
     }
 
-    fn apply(&mut self, now_ms: u64, from: NodeKey, first: u64, steps: Vec<Step>, invariants: &mut Invariants) {
+    fn apply(
+        &mut self,
+        now_ms: u64,
+        from: NodeKey,
+        (number, first): (u64, u64),
+        steps: Vec<Step>,
+        invariants: &mut Invariants,
+    ) {
         if self.is_honest() {
             invariants.applies(self.number, self.disk.standing.as_ref());
         }
@@ -393,8 +402,8 @@ impl SimNode {
             let believes = self.flaw == Some(Flaw::BelieveReceipts);
             if redone != step && !believes {
                 self.store();
-                return self
-                    .call(|federation, ledger| federation.refused(now_ms, ledger_id(), from, at, &step, ledger));
+                let refused = Refused { ledger: ledger_id(), from, work: number, at, step: &step };
+                return self.call(|federation, ledger| federation.refused(now_ms, &refused, ledger));
             }
             if believes {
                 end = End { seq: at + 1, previous: step.leaf(), state: receipt.next_state };

@@ -82,7 +82,7 @@ fn converged(world: &World) -> Result<(), Violation> {
 }
 
 fn seeds() -> std::ops::Range<u64> {
-    let Ok(text) = env::var("REPRISE_SIM_SEEDS") else { return 0..200 };
+    let Ok(text) = env::var("REPRISE_SIM_SEEDS") else { return 0..100 };
     let (from, to) = text.split_once("..").expect("REPRISE_SIM_SEEDS is from..to");
     from.parse().expect("a number")..to.parse().expect("a number")
 }

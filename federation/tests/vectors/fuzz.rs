@@ -18,6 +18,7 @@ use reprise_federation::{
     Action, Config, Federation, Message, NodeKey, Quorum, Standing,
     limits::FRAME_BYTES_MAX,
     message::{Hello, Question},
+    node::Refused,
 };
 use std::{
     env,
@@ -164,7 +165,8 @@ impl Node {
                 Action::Send { message, .. } => assert!(message.to_frame().len() <= FRAME_BYTES_MAX),
                 Action::Apply { first, steps, from, work, .. } => {
                     let step = steps[0].clone();
-                    self.federation.refused(self.now_ms, ledger_id(), from, first, &step, &self.ledger);
+                    let refused = Refused { ledger: ledger_id(), from, work, at: first, step: &step };
+                    self.federation.refused(self.now_ms, &refused, &self.ledger);
                     self.federation.carried_out(self.now_ms, ledger_id(), work, &self.ledger);
                 }
                 Action::RollBack { to, work, .. } => {

@@ -4,6 +4,7 @@ use super::{
     args::AdvanceOptions,
     deliver,
     error::{CliError, Exit},
+    grant,
     report::{Printer, Record, say},
     session, text,
 };
@@ -18,6 +19,7 @@ pub(crate) fn run(options: &AdvanceOptions, dir: &Path, print: Printer) -> Resul
     let to_ms = parse_time(&options.to)?;
     let node = Node::open(dir, Access::Write)?;
     let entry = node.find_ledger(&options.ledger)?;
+    grant::is_alone(dir, &entry)?;
     let (mut due, mut refused) = (0, None);
     let advance = std::iter::once(Ok(Request::Advance { tag: 0, to_ms }));
     let committed = session::run(&node, &entry, TimeSource::Event, advance, |answer| match answer {

@@ -261,6 +261,9 @@ pub(crate) struct SubmitOptions {
     /// Take events whose time is more than 24 hours ahead of this node's clock
     #[arg(long)]
     pub(crate) allow_future: bool,
+    /// Order events of a shared ledger here although no other member is asked: what only this node has may be cut off
+    #[arg(long)]
+    pub(crate) alone: bool,
     /// Print one JSON line for every event as soon as it is durable
     #[arg(long)]
     pub(crate) each: bool,

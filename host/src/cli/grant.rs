@@ -99,16 +99,19 @@ pub(super) fn take(dir: &Path, ledger: &str, path: &Path, print: Printer) -> Res
     enter(&node, &entry, grant, print)
 }
 
-/// Other members may have more of the ledger than this node: a running node asks them first.
-fn is_alone(dir: &Path, entry: &LedgerEntry) -> Result<(), CliError> {
+/// Other members may have more of the ledger than this node, or other things: a running node asks them first.
+pub(super) fn is_alone(dir: &Path, entry: &LedgerEntry) -> Result<(), CliError> {
     let path = dir.join("node.toml");
-    let config = if path.exists() { NodeConfig::read(&path).ok() } else { return Ok(()) };
+    if !path.exists() {
+        return Ok(());
+    }
+    let config = NodeConfig::read(&path).map_err(|error| CliError::Refusal(error.to_string()))?;
     let is_this =
         |name: &str| name == entry.genesis.name || (name.len() >= 6 && entry.id.to_string().starts_with(name));
-    let shared = config.is_none_or(|config| config.ledgers.iter().any(|ledger| is_this(&ledger.name)));
-    if shared {
+    if config.ledgers.iter().any(|ledger| is_this(&ledger.name)) {
         return Err(CliError::Refusal(
-            "the ledger is shared: start the node with `reprise node run`, so that it can ask the members for what they have"
+            "the ledger is shared with other members: start the node with `reprise node run`, so that it can ask them for \
+             what they have"
                 .to_owned(),
         ));
     }

@@ -4,6 +4,7 @@ use super::{
     args::SubmitOptions,
     deliver,
     error::{CliError, Exit},
+    grant,
     report::{Printer, Record},
     session, text,
 };
@@ -27,6 +28,9 @@ const LISTED_MAX: usize = 10;
 pub(crate) fn run(options: &SubmitOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
     let node = Node::open(dir, Access::Write)?;
     let entry = node.find_ledger(&options.ledger)?;
+    if !options.alone {
+        grant::is_alone(dir, &entry)?;
+    }
     let (reader, bytes) = open(&options.file)?;
     let bar = progress_bar(bytes);
     let mut tally = Tally { each: options.each, ..Tally::default() };

@@ -8,7 +8,6 @@ mod growth;
 mod report;
 mod succession;
 
-use self::growth::EVERYTHING;
 use super::{
     facts::Facts,
     follower::{Follower, Work},
@@ -24,9 +23,12 @@ use crate::{
     link::{Code, Link, Receiving, Session},
     node::Node,
     orderer::Proposal,
+    recovery::{self, NoWatch},
 };
 use reprise_federation::{
-    Federation, Ledgers, Message, NodeKey, Roster, SignedGrant, limits::TRANSFER_BYTES_MAX, node::Service,
+    Federation, Ledgers, Message, NodeKey, Roster, SignedGrant,
+    limits::TRANSFER_BYTES_MAX,
+    node::{Refused, Service},
 };
 use reprise_receipts::{LedgerId, PublicKey, SigningKey};
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
@@ -78,6 +80,8 @@ pub(super) struct Served {
     pub(super) attested: BTreeMap<PublicKey, u64>,
     /// Its log has grown, and the state machines do not know yet.
     pub(super) grown: bool,
+    /// Number of the last work that was handed to somebody.
+    pub(super) given: u64,
     /// Work up to this number has come to its end, and the state machines do not know yet.
     pub(super) ended: Option<u64>,
     /// What there is to do again while the pipeline still ends.
@@ -104,6 +108,9 @@ impl Driver {
     /// # Errors
     /// A file of this node cannot be read, or its journal cannot.
     pub(super) fn join(&mut self, entry: LedgerEntry, roster: Roster) -> io::Result<()> {
+        // A roll-back that was interrupted would go on at the first step: until then nothing here says what will stay.
+        let site = self.node.site(&entry, self.world.engine());
+        recovery::resume(&site, &mut NoWatch).map_err(io::Error::other)?;
         let mut standing = Standings(&*self.world).read(&roster)?;
         // The log may be in a later epoch than this node was told of: it came with a bundle, or was begun offline.
         let reader = self.node.journal().read(entry.no).map_err(io::Error::other)?;
@@ -128,6 +135,7 @@ impl Driver {
                 fault: None,
                 attested: BTreeMap::new(),
                 grown: false,
+                given: 0,
                 ended: None,
                 queued: Vec::new(),
                 unkept: false,
@@ -230,16 +238,19 @@ impl Driver {
             Happening::Stopped { ledger, fault: Some(fault) } => {
                 self.with(ledger, |served| served.part = Part::None);
                 self.broken(ledger, fault);
-                self.ended(ledger, EVERYTHING);
+                self.all_given_ended(ledger);
             }
             Happening::CannotFollow { ledger, fault, number } => {
                 self.broken(ledger, fault);
-                self.ended(ledger, number);
+                if let Some(number) = number {
+                    self.ended(ledger, number);
+                }
             }
             // It was stopped because the ledger has another owner, or another epoch.
             Happening::Stopped { ledger, fault: None } => self.next_part(ledger),
             Happening::Refused { ledger, from, at, step, number } => {
-                self.refused(now_ms, ledger, from, at, &step);
+                let refused = Refused { ledger, from: NodeKey(from), work: number, at, step: &step };
+                self.refused(now_ms, &refused);
                 self.ended(ledger, number);
             }
             Happening::Submit { ledger, proposal, reply } => self.submit(now_ms, &ledger, *proposal, reply),
@@ -357,6 +368,9 @@ impl Driver {
             (Some(Service::Suspended(why)), _) => Err(format!("the ledger is suspended here: {why}")),
             (Some(Service::Stale { .. }), Part::Owner(_)) => {
                 Err("no majority of the members can be reached: nothing is ordered until then".to_owned())
+            }
+            _ if self.federation.seat(entry.id).is_some_and(|seat| seat.standing.owner.0 == self.link.key()) => {
+                Err("this node is taking the ledger over: submit it again in a moment".to_owned())
             }
             _ => Err(format!(
                 "inputs are ordered by {}: submit there",

@@ -192,11 +192,14 @@ impl Following {
                     let (at, step) = (first + index as u64, steps.swap_remove(index));
                     Happening::Refused { ledger, from, at, step, number }
                 }
-                Err(NotTaken::Fault(fault)) => Happening::CannotFollow { ledger, fault, number },
+                Err(NotTaken::Fault(fault)) => Happening::CannotFollow { ledger, fault, number: Some(number) },
             },
             Work::RollBack { size, number } => match self.roll_back(size) {
                 Ok(()) => Happening::Followed { ledger, number },
-                Err(error) => Happening::CannotFollow { ledger, fault: error.to_string(), number },
+                Err(error) => {
+                    let over = self.node.journal().running_plan(self.entry.no).is_ok_and(|plan| plan.is_none());
+                    Happening::CannotFollow { ledger, fault: error.to_string(), number: over.then_some(number) }
+                }
             },
         })
     }

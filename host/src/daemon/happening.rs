@@ -32,8 +32,8 @@ pub(super) enum Happening {
     Followed { ledger: LedgerId, number: u64 },
     /// A step of an owner gives another receipt here.
     Refused { ledger: LedgerId, from: PublicKey, at: u64, step: Step, number: u64 },
-    /// This node cannot follow: its own fault.
-    CannotFollow { ledger: LedgerId, fault: String, number: u64 },
+    /// This node cannot follow: its own fault. Without a number the work goes on when the node starts again.
+    CannotFollow { ledger: LedgerId, fault: String, number: Option<u64> },
     /// Somebody submits an event.
     Submit { ledger: String, proposal: Box<Proposal>, reply: mpsc::Sender<Reply> },
     /// What is stored of a ledger was looked at.

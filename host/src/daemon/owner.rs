@@ -256,16 +256,18 @@ impl Parts {
         let Self { journal, ledger, open, runner, attester, requests, happenings } = self;
         let (answers_out, answers) = bounded(IN_FLIGHT_STEPS_MAX);
         let told = happenings.clone();
-        std::thread::spawn(move || {
+        let telling = std::thread::spawn(move || {
             for answer in answers {
                 if told.blocking_send(Happening::Answered { ledger, answer }).is_err() {
                     break;
                 }
             }
         });
+        // Its last answers are told before its end: whoever comes after it counts from 0 again.
         std::thread::spawn(move || {
             let ended = pipeline::run(journal, open, orderer(), runner, attester, requests, answers_out);
             let fault = ended.err().map(|error| error.to_string());
+            let _ = telling.join();
             let _ = happenings.blocking_send(Happening::Stopped { ledger, fault });
         })
     }

@@ -81,7 +81,9 @@ fn what_only_the_old_owner_has_goes_to_quarantine() {
     let agreed = cluster.agreed_size();
     cluster.stop_all();
     // By itself it orders more, which nobody else has.
-    cluster.bench(0).submit(&events(60)).says(0, &["new receipts"]);
+    let more = cluster.bench(0).file("more.jsonl", events(60));
+    cluster.bench(0).run(&["submit", "incident", &more]).says(1, &["shared with other members", "reprise node run"]);
+    cluster.bench(0).run(&["submit", "incident", &more, "--alone"]).says(0, &["new receipts"]);
     assert!(cluster.bench(0).receipts() > agreed);
     cluster.start(1);
     cluster.start(2);

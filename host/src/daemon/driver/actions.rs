@@ -13,6 +13,9 @@ impl Driver {
     pub(in crate::daemon) fn carry_out(&mut self) {
         while let Some(action) = self.federation.poll() {
             if self.rests_on_what_is_not_kept(&action) {
+                if let Action::Apply { ledger, work, .. } | Action::RollBack { ledger, work, .. } = action {
+                    self.ended(ledger, work);
+                }
                 continue;
             }
             self.world.sees(&action);
@@ -107,6 +110,7 @@ impl Driver {
     }
 
     fn work(&mut self, ledger: LedgerId, work: Work, number: u64) {
+        self.with(ledger, |served| served.given = number);
         let given = match self.ledgers.get_mut(&ledger) {
             Some(Served { part: Part::Follower(follower), .. }) => follower.give(work),
             // What the pipeline was given becomes durable first; then it is done.

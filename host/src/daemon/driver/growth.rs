@@ -1,17 +1,19 @@
 //! What has become of a ledger's journal, and how the state machines hear of it.
 
 use super::Driver;
-use reprise_federation::{NodeKey, Suspension, message::Step};
-use reprise_receipts::{LedgerId, PublicKey};
+use reprise_federation::{Suspension, node::Refused};
+use reprise_receipts::LedgerId;
 use std::mem;
-
-/// A number that no piece of work exceeds.
-pub(super) const EVERYTHING: u64 = u64::MAX;
 
 impl Driver {
     /// The work that was asked for up to this number has come to its end, well or not.
     pub(super) fn ended(&mut self, ledger: LedgerId, number: u64) {
         self.with(ledger, |served| served.ended = served.ended.max(Some(number)));
+    }
+
+    /// Nobody does any more what was handed to somebody.
+    pub(super) fn all_given_ended(&mut self, ledger: LedgerId) {
+        self.with(ledger, |served| served.ended = served.ended.max(Some(served.given)));
     }
 
     /// The state machines hear of every ledger whose log has grown, once.
@@ -23,6 +25,8 @@ impl Driver {
         let told: Vec<(LedgerId, Option<u64>)> = told.collect();
         for (ledger, ended) in told {
             self.refresh(ledger);
+            let (own, size) = (self.link.key(), self.size(ledger));
+            self.with(ledger, |served| served.attested.retain(|key, attested| *key != own || *attested <= size));
             let now_ms = self.now_ms();
             match ended {
                 Some(number) => self.federation.carried_out(now_ms, ledger, number, &self.facts),
@@ -41,10 +45,10 @@ impl Driver {
         }
     }
 
-    pub(super) fn refused(&mut self, now_ms: u64, ledger: LedgerId, from: PublicKey, at: u64, step: &Step) {
-        tracing::error!(%ledger, at, "a step of the owner gives another receipt here");
-        self.refresh(ledger);
-        self.federation.refused(now_ms, ledger, NodeKey(from), at, step, &self.facts);
+    pub(super) fn refused(&mut self, now_ms: u64, refused: &Refused<'_>) {
+        tracing::error!(ledger = %refused.ledger, at = refused.at, "a step of the owner gives another receipt here");
+        self.refresh(refused.ledger);
+        self.federation.refused(now_ms, refused, &self.facts);
     }
 
     /// This node cannot go on with a ledger.

@@ -1,7 +1,7 @@
 //! One part of a ledger after the other: the follower ends before the pipeline begins, and the other way round, because
 //! both write to the same journal.
 
-use super::{Driver, Part, growth::EVERYTHING};
+use super::{Driver, Part};
 use crate::{
     daemon::{
         follower::Follower,
@@ -46,13 +46,16 @@ impl Driver {
     pub(super) fn next_part(&mut self, ledger: LedgerId) {
         self.refresh(ledger);
         let leads = self.federation.seat(ledger).and_then(|seat| seat.lead.map(|_| seat.standing.promised));
+        let own = self.link.key();
         self.with(ledger, |served| {
-            if let Part::Follower(_) = served.part {
+            let followed = matches!(served.part, Part::Follower(_));
+            if followed {
                 // What it was given and has not done, nobody does.
-                served.ended = Some(EVERYTHING);
+                served.ended = served.ended.max(Some(served.given));
             }
             served.part = Part::None;
-            served.attested.clear();
+            // What it has of its owner's attestations it still has.
+            served.attested.retain(|key, _| followed && *key == own);
             served.grown = true;
         });
         match leads {
@@ -66,7 +69,7 @@ impl Driver {
         let grant = grant.map(|grant| grant.to_command());
         let Some(served) = self.ledgers.get_mut(&ledger) else { return };
         served.queued.clear();
-        served.ended = Some(EVERYTHING);
+        served.ended = served.ended.max(Some(served.given));
         match Owner::start(&self.node, &served.entry, (epoch, grant.as_ref()), &self.world, self.happenings.clone()) {
             Ok(owner) => served.part = Part::Owner(Box::new(owner)),
             Err(NotOwned::Unfenced) => self.fence(ledger, epoch),

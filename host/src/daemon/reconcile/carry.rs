@@ -244,8 +244,9 @@ impl Driver {
 
     /// Lets a ledger advance again. What follows it begins from the journal, not from what it had in memory.
     fn order_resumption(&mut self, key: &str, ledger: LedgerId) {
-        if matches!(self.ledgers.get(&ledger).map(|served| &served.part), Some(Part::Follower(_))) {
-            self.start_following(ledger);
+        if let Some(Part::Follower(follower)) = self.ledgers.get(&ledger).map(|served| &served.part) {
+            // When it has let go of the journal, the next one begins.
+            follower.end();
         }
         let now_ms = self.now_ms();
         self.reconciler.told.suspended.remove(&ledger);

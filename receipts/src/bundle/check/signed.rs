@@ -9,6 +9,7 @@ use crate::{
     digest::{ContinuityRoot, LeafHash, LogRoot},
     finality::FinalMark,
     log::InclusionProof,
+    note::NoteKey,
     receipt::Receipt,
     trust_policy::{PolicyRefusal, TrustPolicy},
 };
@@ -19,7 +20,8 @@ pub(super) struct Signed {
     /// By the genesis record and the bundle's grants.
     attesters: Attesters,
     /// The only key that counts for what covers the range, if somebody trusts a key.
-    trusted: Option<PublicKey>,
+    /// Those whose signatures count; none if all attesters of the ledger are.
+    trusted: Option<Vec<PublicKey>>,
     /// The latest epoch whose attester signed the log that the proof is about.
     signed_epoch: Option<u64>,
     policy: Option<TrustPolicy>,
@@ -43,13 +45,18 @@ impl Signed {
         let policy = match trust {
             Trust::GenesisRecord => None,
             Trust::Attester(expected) | Trust::Members { attester: expected, .. } => {
-                trusted = Some(is_one(*expected)?);
+                trusted = Some(vec![is_one(*expected)?]);
                 None
             }
             Trust::Policy(policy) => {
                 let origin = Checkpoint::origin(header.ledger);
-                let log = policy.logs().iter().find(|log| log.name() == origin);
-                trusted = Some(is_one(log.ok_or(BundleError::UnknownLog(header.ledger))?.key())?);
+                let named = || policy.logs().iter().filter(|log| log.name() == origin).map(NoteKey::key);
+                let first = named().next().ok_or(BundleError::UnknownLog(header.ledger))?;
+                let keys: Vec<PublicKey> = named().filter(|key| is_one(*key).is_ok()).collect();
+                if keys.is_empty() {
+                    is_one(first)?;
+                }
+                trusted = Some(keys);
                 if !header.has(Section::Note) {
                     return Err(BundleError::NoNote);
                 }
@@ -65,17 +72,18 @@ impl Signed {
 
     /// An attestation over the last receipt is by the attester of its epoch: if one key is trusted, it is that one.
     pub(super) fn attested_by_its_epoch(&self, epoch: u64) -> Result<(), BundleError> {
-        match (self.trusted, self.attesters.of_epoch(epoch)) {
-            (Some(expected), Some(found)) if expected != *found => {
-                Err(BundleError::Attester { expected, found: *found })
-            }
+        match (&self.trusted, self.attesters.of_epoch(epoch)) {
+            (Some(trusted), Some(found)) if !trusted.contains(found) => match trusted.last() {
+                Some(expected) => Err(BundleError::Attester { expected: *expected, found: *found }),
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
     }
 
     /// The latest epoch whose attester signed the note.
     fn signer_of(&self, note: &SignedCheckpoint) -> Result<u64, BundleError> {
-        let may = |key: &PublicKey| self.trusted.is_none_or(|trusted| trusted == *key);
+        let may = |key: &PublicKey| self.trusted.as_ref().is_none_or(|trusted| trusted.contains(key));
         let terms = self.attesters.terms().iter().rev().filter(|term| may(&term.attester));
         let mut refused = CheckpointError::Unsigned(self.attesters.in_force().attester);
         for term in terms {
