@@ -149,6 +149,24 @@ impl Report {
 /// # Errors
 /// [`RecoveryError`]: the disk refuses.
 pub fn examine(site: &Site<'_>, options: &Options) -> Result<Report, RecoveryError> {
+    if !options.repair || options.attester.is_none() {
+        return scrub(site, options);
+    }
+    // The key signs only what is whole. So everything else is repaired first, and looked at once more.
+    let keyless = |repair| Options { attester: None, repair, copies: options.copies.clone(), now_ms: options.now_ms };
+    let mut report = scrub(site, &keyless(true))?;
+    let is_signed = |finding: &Finding| {
+        matches!(finding.subject, Subject::Attestation(_) | Subject::Note(_) | Subject::Checkpoint(_))
+    };
+    if report.findings.iter().any(is_signed) && scrub(site, &keyless(false))?.findings.iter().all(is_signed) {
+        let signed = scrub(site, options)?;
+        report.findings.retain(|finding| !is_signed(finding) || matches!(finding.outcome, Outcome::Repaired(_)));
+        report.findings.extend(signed.findings);
+    }
+    Ok(report)
+}
+
+fn scrub(site: &Site<'_>, options: &Options) -> Result<Report, RecoveryError> {
     let scrub = Scrub::new(site, options)?;
     on_engine(move || scrub.run_to_end())
 }
