@@ -222,8 +222,8 @@ impl Federation {
         self.acknowledge(seat.standing.owner, standpoint, have, seat, facts);
     }
 
-    /// Enough other members have said in this life in which epoch they are. If this node has promised one before it lost
-    /// its memory, then so did a quorum with it, and one of those that have said so, an honest one, was of that quorum.
+    /// Enough other members have said in this life in which epoch they are, and none of a later one counts: whatever this
+    /// node promised before it lost its memory, one of them knows of it. See [`crate::Quorum::witnesses`].
     fn knows_the_epoch(&self, seat: &Seat) -> bool {
         let (ledger, promised) = (seat.roster.ledger, seat.standing.promised);
         let others: Vec<_> = seat.roster.voting().filter(|member| member.node != self.me).collect();
