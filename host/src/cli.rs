@@ -20,6 +20,7 @@ mod key;
 mod ledger;
 mod log;
 mod node;
+mod operate;
 mod package;
 mod peer;
 mod quarantine;

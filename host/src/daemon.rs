@@ -8,6 +8,7 @@
 //! | `driver` | one thread that owns the federation's state machines and carries out what they ask for |
 //! | `facts` | what those ask of the journal |
 //! | `owner` | the pipeline of a ledger that this node owns, and answers that wait for a quorum |
+//! | `deliverer` | gives the effects of a ledger that this node owns to their drivers |
 //! | `follower` | does the steps of an owner again |
 //! | [`own`], `reconcile` | the node's own ledger, whose policy decides about differences, and carrying that out |
 //! | [`rejected`] | what peers sent and was rejected, in files |
@@ -21,6 +22,7 @@
 pub mod client;
 pub mod config;
 pub mod control;
+mod deliverer;
 mod driver;
 mod facts;
 mod follower;

@@ -8,10 +8,13 @@
 pub mod config;
 pub(crate) mod json;
 mod log;
+mod owed;
+pub mod rounds;
 mod simulated;
 
 pub use config::{Configured, DriverKind, DriversError};
 pub use log::LogDriver;
+pub use owed::Owed;
 pub use simulated::{Coming, Rule, Simulated, Then, Window, WorldEvent};
 
 use reprise_abi::{
@@ -19,7 +22,7 @@ use reprise_abi::{
     limits::{DETAIL_BYTES_MAX, EFFECT_ANSWER_BYTES_MAX, EFFECT_ATTEMPTS_MAX},
 };
 use reprise_receipts::{
-    Head, LedgerId,
+    Head, LedgerId, StateTrie,
     system::{
         self,
         outbox::{self, OutboxEntry},
@@ -104,11 +107,28 @@ pub trait Driver {
     fn deliver(&mut self, delivery: &Delivery) -> Delivered;
 }
 
+/// What a pump looks at: a ledger after some step.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// Which ledger.
+    pub ledger: LedgerId,
+    /// The epoch in force: every delivery carries it.
+    pub epoch: u64,
+    /// Its state, or the part of it that [`system::OWED_PREFIXES`] name.
+    pub state: &'a StateTrie,
+}
+
+impl<'a> From<&'a Head> for View<'a> {
+    fn from(head: &'a Head) -> Self {
+        Self { ledger: head.ledger(), epoch: head.epoch(), state: head.state() }
+    }
+}
+
 impl Delivery {
-    fn of(entry: OutboxEntry, head: &Head, at_ms: u64) -> Self {
+    fn of(entry: OutboxEntry, view: View<'_>, at_ms: u64) -> Self {
         Self {
-            ledger: head.ledger(),
-            epoch: head.epoch(),
+            ledger: view.ledger,
+            epoch: view.epoch,
             at_ms,
             seq: entry.seq,
             index: entry.index,
@@ -165,23 +185,27 @@ impl<D: Driver> Pump<D> {
     /// Asks for what may begin at `now_ms` and was not asked for before, the oldest step first, at most
     /// [`DELIVERIES_MAX`] at once. `on_delivery` hears of each. Gives the results to submit, in order.
     ///
-    /// Every step of `head` must be durable. A ledger that stands still asks for nothing.
-    pub fn deliver(
+    /// Every step up to there must be durable. A ledger that stands still asks for nothing.
+    pub fn deliver<'a>(
         &mut self,
-        head: &Head,
+        view: impl Into<View<'a>>,
         now_ms: u64,
         mut on_delivery: impl FnMut(&Delivery, &Delivered),
     ) -> Vec<EffectResult> {
-        if system::halt(head.state()).is_some() {
+        let view = view.into();
+        if system::halt(view.state).is_some() {
             return Vec::new();
         }
-        let mut entries = outbox::deliverable(head.state(), now_ms);
+        // An attempt that is not there any more does not come again.
+        let there: BTreeSet<Attempt> = outbox::pending(view.state).map(|entry| attempt(&entry)).collect();
+        self.asked.retain(|asked| there.contains(asked));
+        let mut entries = outbox::deliverable(view.state, now_ms);
         entries.retain(|entry| !self.asked.contains(&attempt(entry)));
         entries.truncate(DELIVERIES_MAX);
         let mut results = Vec::new();
         for entry in entries {
             self.asked.insert(attempt(&entry));
-            let delivery = Delivery::of(entry, head, now_ms);
+            let delivery = Delivery::of(entry, view, now_ms);
             let delivered = self.driver.deliver(&delivery);
             on_delivery(&delivery, &delivered);
             results.extend(delivered.status().map(|status| delivery.result(status)));
@@ -191,8 +215,8 @@ impl<D: Driver> Pump<D> {
 
     /// When something may begin that was not asked for yet, in milliseconds of logical time.
     #[must_use]
-    pub fn next_ms(&self, head: &Head) -> Option<u64> {
-        let state = head.state();
+    pub fn next_ms<'a>(&self, view: impl Into<View<'a>>) -> Option<u64> {
+        let state = view.into().state;
         if system::halt(state).is_some() {
             return None;
         }

@@ -21,6 +21,7 @@ mod error;
 mod finals;
 mod guarded;
 mod mend;
+mod owed;
 mod plans;
 mod quarantine;
 mod read;

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`engine`] | runs a policy: admission, Cranelift, Pulley, native, compiled-code cache |
 //! | [`journal`] | keeps records: one redb database, group commit |
+//! | [`operators`] | what operators' commands rest on, and the events that carry them |
 //! | [`orderer`] | gives events their place, time and epoch |
 //! | [`runner`] | carries out what the head of a ledger asks for |
 //! | [`pipeline`] | order and execute, commit and sign, at the same time |
@@ -37,7 +38,9 @@ pub mod journal;
 pub mod keys;
 pub mod link;
 pub mod node;
+pub mod operators;
 pub mod orderer;
+mod panics;
 pub mod pipeline;
 pub mod projection;
 pub mod recovery;

@@ -29,7 +29,7 @@ use reprise_abi::CodecError;
 use reprise_receipts::{
     Genesis, NoteKey, Package, PackageDigest, SigningKey,
     genesis::{GENESIS_FORMAT, PROTOCOL_EPOCH},
-    package::PackageError,
+    package::{PackageError, SuccessorError},
 };
 use std::{
     fs,
@@ -80,6 +80,16 @@ pub enum NodeError {
         path: PathBuf,
         /// What is wrong with it.
         error: CodecError,
+    },
+    /// A package may not take over from the one in force.
+    #[error("{new} may not take over from {old}: {error}")]
+    NotASuccessor {
+        /// Name and version of the one.
+        new: String,
+        /// And of the other.
+        old: String,
+        /// Why not.
+        error: SuccessorError,
     },
     /// The publisher is not trusted here.
     #[error(
@@ -264,6 +274,21 @@ impl Node {
                 || is_prefix(selector, &digest.to_string())
         };
         packages.into_iter().rfind(fits).ok_or_else(|| NodeError::UnknownPackage(selector.to_owned()))
+    }
+
+    /// A package as [`Self::find_package`] finds it, which may take over from the one in force.
+    ///
+    /// # Errors
+    /// [`NodeError`]: one of them is not here, or it may not.
+    pub fn find_successor(&self, in_force: &PackageDigest, selector: &str) -> Result<PackageDigest, NodeError> {
+        let (to, new) = self.find_package(selector)?;
+        let (_, old) = self.find_package(&in_force.to_string())?;
+        let name = |package: &Package| {
+            format!("{}@{}", package.manifest.description.name, package.manifest.description.version)
+        };
+        let may = new.manifest.check_successor_of(&old.manifest);
+        may.map_err(|error| NodeError::NotASuccessor { new: name(&new), old: name(&old), error })?;
+        Ok(to)
     }
 
     /// Creates a ledger for a package, with this node's keys.

@@ -11,7 +11,7 @@ mod inline;
 /// The channels that a pipeline is fed and answers through.
 pub use crossbeam_channel as channel;
 
-pub use commit::{Answer, Committed, GROUP_STEPS_MAX};
+pub use commit::{Advanced, Answer, Committed, GROUP_STEPS_MAX};
 pub use inline::Inline;
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     engine::on_engine_thread,
     journal::{Journal, JournalError, LedgerEntry, LedgerNo, StateLag},
     orderer::{Ordered, Orderer, Proposal, Refusal},
+    panics,
     runner::{RunError, Runner},
 };
 use commit::{Committer, RightEdge, ToCommit};
@@ -115,8 +116,8 @@ pub fn run(
         .map_err(|error| PipelineError::Thread(error.to_string()))?;
     let engine_thread = on_engine_thread("reprise-engine", move || engine.run(&requests, &sealed_out))
         .map_err(|error| PipelineError::Thread(error.to_string()))?;
-    let executed = engine_thread.join().map_err(panic_text)?;
-    let committed = commit_thread.join().map_err(panic_text)??;
+    let executed = engine_thread.join().map_err(panicked)?;
+    let committed = commit_thread.join().map_err(panicked)??;
     executed.map_err(|error| noted(&journal, no, error))?;
     Ok(committed)
 }
@@ -236,7 +237,8 @@ impl Engine {
             }
             steps += 1;
         }
-        Ok(ToCommit::Advanced { tag, steps })
+        let (size, next_ms) = (self.head.next_seq(), self.head.next_due_ms());
+        Ok(ToCommit::Advanced(Advanced { tag, steps, size, next_ms }))
     }
 
     /// Whether somebody takes it: if not, the committer says why.
@@ -255,8 +257,6 @@ impl Engine {
     }
 }
 
-fn panic_text(panic: Box<dyn std::any::Any + Send>) -> PipelineError {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    PipelineError::Thread(text.unwrap_or_else(|| "panicked".to_owned()))
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> PipelineError {
+    PipelineError::Thread(panics::text(&*panic))
 }

@@ -46,6 +46,11 @@ const HALT_KEY: &[u8] = &[SYSTEM_NAMESPACE, b'h'];
 const IDEMPOTENCY_PREFIX: &[u8] = &[SYSTEM_NAMESPACE, b'i'];
 const PACKAGE_KEY: &[u8] = &[SYSTEM_NAMESPACE, b'p'];
 
+/// First bytes of the keys that say what the ledger owes the world, and whether it may act: breakers, epochs, the halt, the
+/// outbox, the policy in force. In key order.
+pub const OWED_PREFIXES: [&[u8]; 5] =
+    [outbox::BREAKER_PREFIX, epochs::PREFIX, HALT_KEY, outbox::QUEUE_PREFIX, PACKAGE_KEY];
+
 /// Expired idempotency records that one step removes at most: the neighbours of the record it writes.
 ///
 /// Keys are digests, so a new record lands anywhere among the old ones. When `n` records are alive, looking at 4
@@ -141,6 +146,12 @@ pub fn halt(state: &StateTrie) -> Option<Halt> {
 pub fn guest_faults(state: &StateTrie) -> u64 {
     let count = state.get(FAULTS_KEY).and_then(|bytes| bytes.try_into().ok());
     count.map_or(0, u64::from_be_bytes)
+}
+
+/// The key says what the ledger owes the world, or whether it may act: see [`OWED_PREFIXES`].
+#[must_use]
+pub fn tells_what_is_owed(key: &[u8]) -> bool {
+    OWED_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }
 
 /// The policy in force, when it is not the genesis record's.

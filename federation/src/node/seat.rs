@@ -85,6 +85,8 @@ pub struct SeatView<'a> {
     pub lead: Option<&'a Lead>,
     /// It is looking for a difference or catching up to this log.
     pub pursuing: Option<Mark>,
+    /// As the owner: everything submitted before this size may be acknowledged.
+    pub acknowledged: u64,
 }
 
 impl Seat {
@@ -146,6 +148,7 @@ impl Seat {
             role: self.roster.role(me, self.standing.owner),
             lead: self.lead.as_ref(),
             pursuing: self.pursuit.as_ref().map(Pursuit::target),
+            acknowledged: self.acknowledged,
         }
     }
 }

@@ -5,10 +5,12 @@ use super::{
     deliver,
     error::{CliError, Exit},
     grant,
+    node::{client, gone},
     report::{Printer, Record, say},
     session, text,
 };
 use crate::{
+    daemon::{client::Client, control::Wanted},
     node::{Access, Node},
     orderer::{TimeSource, clock_ms},
     pipeline::{Answer, Request},
@@ -17,13 +19,16 @@ use std::{path::Path, time::UNIX_EPOCH};
 
 pub(crate) fn run(options: &AdvanceOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
     let to_ms = parse_time(&options.to)?;
+    if let Some(running) = client(dir)? {
+        return on_a_running_node(options, to_ms, running, print);
+    }
     let node = Node::open(dir, Access::Write)?;
     let entry = node.find_ledger(&options.ledger)?;
     grant::is_alone(dir, &entry)?;
     let (mut due, mut refused) = (0, None);
     let advance = std::iter::once(Ok(Request::Advance { tag: 0, to_ms }));
     let committed = session::run(&node, &entry, TimeSource::Event, advance, |answer| match answer {
-        Answer::Advanced { steps, .. } => due += steps,
+        Answer::Advanced(advanced) => due += advanced.steps,
         Answer::Refused { refusal, .. } => refused = Some(refusal),
         Answer::Receipt { .. } => {}
     })?;
@@ -38,16 +43,36 @@ pub(crate) fn run(options: &AdvanceOptions, dir: &Path, print: Printer) -> Resul
     if options.each {
         return Ok(Exit::Done);
     }
-    print.record(
-        Record::new()
-            .with("ledger", entry.genesis.name.clone())
-            .with("time", text::time(to_ms))
-            .with("timers and deadlines", due)
-            .with("results of effects", delivery.results)
-            .with("receipts in the ledger", committed.size)
-            .with("state root", committed.state_root.map(|root| root.to_string())),
-    );
+    let root = committed.state_root.map(|root| root.to_string());
+    print.record(record(&entry.genesis.name, to_ms, [due, delivery.results, committed.size], root));
     Ok(Exit::Done)
+}
+
+/// The same, done by the node that has the ledger. Its deliveries are its own, so there is one line for all of them.
+fn on_a_running_node(options: &AdvanceOptions, to_ms: u64, running: Client, print: Printer) -> Result<Exit, CliError> {
+    let answer = running.ask(&Wanted::Advance { ledger: options.ledger.clone(), to_ms }).map_err(gone)?;
+    if let Some(why) = answer["error"].as_str() {
+        return Err(CliError::Refusal(why.to_owned()));
+    }
+    let number = |name: &str| answer[name].as_u64().unwrap_or(0);
+    let [due, results, size] = ["due", "results", "receipts"].map(number);
+    if options.each {
+        say(serde_json::Value::from(Record::new().with("due steps", due).with("results of effects", results)));
+        return Ok(Exit::Done);
+    }
+    let name = answer["name"].as_str().unwrap_or(&options.ledger);
+    print.record(record(name, to_ms, [due, results, size], answer["state_root"].as_str().map(str::to_owned)));
+    Ok(Exit::Done)
+}
+
+fn record(ledger: &str, to_ms: u64, [due, results, size]: [u64; 3], state_root: Option<String>) -> Record {
+    Record::new()
+        .with("ledger", ledger)
+        .with("time", text::time(to_ms))
+        .with("timers and deadlines", due)
+        .with("results of effects", results)
+        .with("receipts in the ledger", size)
+        .with("state root", state_root)
 }
 
 /// A time as typed, in milliseconds since 1970.

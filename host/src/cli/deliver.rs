@@ -7,11 +7,14 @@ use super::{
     session,
 };
 use crate::{
-    effects::{self, Configured, Delivered, Pump, result_event},
+    effects::{
+        self, Configured, Delivered, Owed, Pump,
+        rounds::{self, Books, ROUNDS_MAX, Round},
+    },
     journal::LedgerEntry,
     node::Node,
-    orderer::{Origin, Proposal, TimeSource},
-    pipeline::{Answer, Committed, OpenLedger, Request},
+    orderer::TimeSource,
+    pipeline::{Answer, Committed, Request},
 };
 use reprise_abi::EffectResult;
 
@@ -23,10 +26,6 @@ pub(crate) struct Delivery {
     /// Where the ledger is then; `None` when nothing was delivered.
     pub(crate) committed: Option<Committed>,
 }
-
-/// Most rounds of deliveries and results in one call: a policy that answers every result with another effect does not
-/// keep it for ever.
-const ROUNDS_MAX: u32 = 1_000;
 
 /// Delivers what may begin at `at_ms`, or at the ledger's own time if that is later. A result may lead to more
 /// effects, and to timers that are due: both are carried out too. With `each`, one JSON line is printed for every
@@ -55,61 +54,65 @@ pub(crate) fn run_into(
         return Ok(());
     }
     let mut pump = Pump::new(configured);
+    let mut books = Offline { node, entry, each, owed: None, committed: &mut delivery.committed };
     for _ in 0..ROUNDS_MAX {
-        // Opened from the journal: only what is durable is acted on.
-        let open = node.open_ledger(entry)?;
-        let head = &open.head;
-        let now_ms = head.logical_time_ms().max(at_ms);
-        let print = |delivery: &effects::Delivery, delivered: &Delivered| {
+        let done = rounds::round(&mut pump, &mut books, at_ms, |delivery, delivered| {
             if each {
                 say(serde_json::Value::from(delivered_line(delivery, delivered)));
             }
-        };
-        let results = pump.deliver(head, now_ms, print);
-        if results.is_empty() && pump.next_ms(head).is_none_or(|next_ms| next_ms > now_ms) {
-            return Ok(());
+        });
+        match done? {
+            Round::Delivered { results } => delivery.results += results,
+            Round::Nothing { .. } => return Ok(()),
         }
-        let committed = submit(node, entry, open, now_ms, &results, each)?;
-        delivery.results += results.len() as u64;
-        delivery.committed = Some(committed);
     }
     tracing::warn!(ROUNDS_MAX, "every result leads to another effect: the rest waits for the next time");
     Ok(())
 }
 
-fn submit(
-    node: &Node,
-    entry: &LedgerEntry,
-    open: OpenLedger,
-    now_ms: u64,
-    results: &[EffectResult],
+/// A ledger that nobody else has open: what its journal says is all there is.
+struct Offline<'a> {
+    node: &'a Node,
+    entry: &'a LedgerEntry,
     each: bool,
-) -> Result<Committed, CliError> {
-    let propose = |(tag, result)| {
-        let (event, time_ms) = (result_event(result), Some(now_ms));
-        Request::from(Proposal { tag, event, time_ms, origin: Origin::Driver })
-    };
-    let proposals: Vec<_> = (0..).zip(results).map(propose).collect();
-    let advance = Request::Advance { tag: 0, to_ms: now_ms };
-    let feed = proposals.into_iter().chain([advance]).map(Ok);
-    let mut refused = None;
-    let key = |tag| usize::try_from(tag).ok().and_then(|at| results.get(at)).map(|result| &result.idempotency_key[..]);
-    let committed = session::run_open(node, entry, (open, None), TimeSource::Event, feed, |answer| match answer {
-        Answer::Receipt { tag, seq, class, code, .. } if each => {
-            let line = Record::new().with("effect", key(tag)).with("seq", seq);
-            say(serde_json::Value::from(line.with("outcome", class.name()).with("code", code)));
+    owed: Option<Owed>,
+    committed: &'a mut Option<Committed>,
+}
+
+impl Books for Offline<'_> {
+    type Error = CliError;
+
+    fn owed(&mut self) -> Result<&Owed, CliError> {
+        let owed = Owed::read(self.node.journal(), self.entry)?;
+        Ok(self.owed.insert(owed))
+    }
+
+    fn settle(&mut self, results: &[EffectResult], now_ms: u64) -> Result<(), CliError> {
+        let advance = Request::Advance { tag: 0, to_ms: now_ms };
+        let feed = rounds::proposals(results, now_ms).map(Request::from).chain([advance]).map(Ok);
+        let feed: Vec<_> = feed.collect();
+        let mut refused = None;
+        let place = |tag| usize::try_from(tag).ok().and_then(|at| results.get(at));
+        let key = |tag| place(tag).map(|result| &result.idempotency_key[..]);
+        let committed =
+            session::run(self.node, self.entry, TimeSource::Event, feed.into_iter(), |answer| match answer {
+                Answer::Receipt { tag, seq, class, code, .. } if self.each => {
+                    let line = Record::new().with("effect", key(tag)).with("seq", seq);
+                    say(serde_json::Value::from(line.with("outcome", class.name()).with("code", code)));
+                }
+                Answer::Refused { tag, refusal } => {
+                    refused.get_or_insert((tag, refusal));
+                }
+                Answer::Receipt { .. } | Answer::Advanced(_) => {}
+            })?;
+        *self.committed = Some(committed);
+        match refused {
+            Some((tag, refusal)) => {
+                let key = key(tag).unwrap_or_default();
+                Err(CliError::Refusal(format!("the result of effect `{key}` was refused: {refusal}")))
+            }
+            None => Ok(()),
         }
-        Answer::Refused { tag, refusal } => {
-            refused.get_or_insert((tag, refusal));
-        }
-        Answer::Receipt { .. } | Answer::Advanced { .. } => {}
-    })?;
-    match refused {
-        Some((tag, refusal)) => {
-            let key = key(tag).unwrap_or_default();
-            Err(CliError::Refusal(format!("the result of effect `{key}` was refused: {refusal}")))
-        }
-        None => Ok(committed),
     }
 }
 

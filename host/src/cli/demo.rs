@@ -102,7 +102,7 @@ fn submit(node: &Node, entry: &LedgerEntry) -> Result<(), CliError> {
             Answer::Receipt { class: OutcomeClass::Rejected, .. } => "rejected by the policy",
             Answer::Receipt { .. } => "guest faults",
             Answer::Refused { .. } => "refused",
-            Answer::Advanced { .. } => "timers and deadlines that were due",
+            Answer::Advanced(_) => "timers and deadlines that were due",
         };
         *outcomes.entry(what).or_default() += 1;
     })?;

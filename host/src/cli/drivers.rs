@@ -2,13 +2,19 @@
 
 use super::{
     error::{CliError, Exit},
+    node::{client, gone},
     report::{Printer, Record},
 };
 use crate::{
-    effects::{DriverKind, DriversError, config},
+    daemon::{client::Client, control::Wanted},
+    effects::{
+        DriverKind, DriversError,
+        config::{self, Change, Drivers},
+    },
     node::{Access, Node},
 };
 use reprise_abi::limits::NAME_BYTES_MAX;
+use serde_json::Value;
 use std::path::Path;
 
 /// Changes the drivers of a ledger as asked, and shows them.
@@ -19,23 +25,35 @@ pub(crate) fn run(
     unset: &[String],
     print: Printer,
 ) -> Result<Exit, CliError> {
-    let changes = !set.is_empty() || !unset.is_empty();
-    let node = Node::open(dir, if changes { Access::Write } else { Access::Read })?;
-    let entry = node.find_ledger(ledger)?;
-    let mut drivers = config::read(node.dir(), entry.id).map_err(fault)?;
-    for assignment in set {
-        let (driver, kind) = parse(assignment)?;
-        drivers.insert(driver, kind);
-    }
-    for driver in unset {
-        drivers.remove(driver);
-    }
-    if changes {
-        config::write(node.dir(), entry.id, &drivers).map_err(fault)?;
-    }
+    let set = set.iter().map(|assignment| parse(assignment)).collect::<Result<_, _>>()?;
+    let change = Change { set, unset: unset.to_vec() };
+    let drivers = match client(dir)? {
+        Some(running) => change_running(running, ledger, change)?,
+        None => {
+            let changes = change != Change::default();
+            let node = Node::open(dir, if changes { Access::Write } else { Access::Read })?;
+            let entry = node.find_ledger(ledger)?;
+            config::change(node.dir(), entry.id, change).map_err(fault)?
+        }
+    };
     let row = |(driver, kind): (String, DriverKind)| Record::new().with("driver", driver).with("kind", kind.name());
     print.rows(drivers.into_iter().map(row).collect());
     Ok(Exit::Done)
+}
+
+/// The node that runs changes them: what it delivers from then on goes to these.
+fn change_running(running: Client, ledger: &str, change: Change) -> Result<Drivers, CliError> {
+    let set = change.set.into_iter().map(|(driver, kind)| (driver, kind.name().to_owned())).collect();
+    let answer = running.ask(&Wanted::Drivers { ledger: ledger.to_owned(), set, unset: change.unset }).map_err(gone)?;
+    if let Some(why) = answer["error"].as_str() {
+        return Err(CliError::Refusal(why.to_owned()));
+    }
+    let row = |row: &Value| {
+        let kind = row["kind"].as_str().and_then(DriverKind::named)?;
+        Some((row["driver"].as_str()?.to_owned(), kind))
+    };
+    let rows = answer.as_array().and_then(|rows| rows.iter().map(row).collect());
+    rows.ok_or_else(|| CliError::Fault(format!("the running node gave no drivers: {answer}")))
 }
 
 pub(super) fn fault(error: DriversError) -> CliError {

@@ -118,6 +118,7 @@ fn node_exit(error: &NodeError) -> Exit {
         | NodeError::AmbiguousLedger(_)
         | NodeError::UnknownPackage(_)
         | NodeError::NotAPackage { .. }
+        | NodeError::NotASuccessor { .. }
         | NodeError::UnknownPublisher(_)
         | NodeError::Package(_)
         | NodeError::PublisherLine { .. }

@@ -1,24 +1,18 @@
-//! `reprise ledger`: create, list, show; and the operators' commands resume and upgrade.
+//! `reprise ledger`: create, list, show.
 
 use super::{
     args::LedgerCommand,
     checkpoint, drivers,
     error::{CliError, Exit},
-    grant,
+    grant, operate,
     report::{Printer, Record},
-    status, submit, text,
+    status, text,
 };
 use crate::{
     journal::LedgerEntry,
     node::{Access, Node},
-    orderer::{Origin, Proposal},
-    pipeline::Answer,
 };
-use reprise_abi::{Event, OutcomeClass, encode};
-use reprise_receipts::{
-    command::{COMMAND_KIND, Command},
-    system::{self, epochs::Term},
-};
+use reprise_receipts::system::epochs::Term;
 use std::path::Path;
 
 pub(crate) fn run(command: &LedgerCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
@@ -28,8 +22,8 @@ pub(crate) fn run(command: &LedgerCommand, dir: &Path, print: Printer) -> Result
         LedgerCommand::Show { ledger } => show(dir, ledger, print),
         LedgerCommand::Drivers { ledger, set, unset } => drivers::run(dir, ledger, set, unset, print),
         LedgerCommand::Set(options) => checkpoint::set(options, dir, print),
-        LedgerCommand::Resume { ledger } => resume(dir, ledger, print),
-        LedgerCommand::Upgrade { ledger, package } => upgrade(dir, ledger, package, print),
+        LedgerCommand::Resume { ledger } => operate::resume(dir, ledger, print),
+        LedgerCommand::Upgrade { ledger, package } => operate::upgrade(dir, ledger, package, print),
         LedgerCommand::Grant(options) => grant::sign(options, dir, print),
     }
 }
@@ -85,47 +79,6 @@ fn show(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
             .with("host faults", incidents.into_iter().map(incident).collect::<Vec<_>>()),
     );
     Ok(Exit::Done)
-}
-
-fn resume(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Write)?;
-    let entry = node.find_ledger(ledger)?;
-    let open = node.open_ledger(&entry)?;
-    let Some(halt) = system::halt(open.head.state()) else {
-        return Err(CliError::Refusal(format!("ledger `{ledger}` is not halted")));
-    };
-    let command = Command::Resume { halted_at: halt.seq };
-    carry_out(&node, &entry, command, &format!("resume-{}", halt.seq), print)
-}
-
-fn upgrade(dir: &Path, ledger: &str, package: &str, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Write)?;
-    let entry = node.find_ledger(ledger)?;
-    let head = node.open_ledger(&entry)?.head;
-    let (to, new) = node.find_package(package)?;
-    let (from, old) = node.find_package(&head.package().to_string())?;
-    new.manifest.check_successor_of(&old.manifest).map_err(|error| {
-        let name = |package: &reprise_receipts::Package| {
-            format!("{}@{}", package.manifest.description.name, package.manifest.description.version)
-        };
-        CliError::Refusal(format!("{} may not take over from {}: {error}", name(&new), name(&old)))
-    })?;
-    let at = head.next_seq();
-    carry_out(&node, &entry, Command::Upgrade { from, to, at }, &format!("upgrade-{at}"), print)
-}
-
-/// Signs a command with this node's operator key and submits it like any other event.
-fn carry_out(node: &Node, entry: &LedgerEntry, command: Command, id: &str, print: Printer) -> Result<Exit, CliError> {
-    let operator = node.operator()?;
-    let source = format!("operator/{}", operator.public());
-    let payload = encode(&command.sign(entry.id, &operator));
-    let event = Event { id: id.to_owned(), source, kind: COMMAND_KIND.to_owned(), payload };
-    let answer = submit::submit_one(node, entry, Proposal { tag: 0, event, time_ms: None, origin: Origin::Submitted })?;
-    let Answer::Receipt { seq, class, code, .. } = answer else {
-        return Err(CliError::Fault("a command was answered without a receipt".to_owned()));
-    };
-    print.record(Record::new().with("receipt", seq).with("outcome", class.name()).with("code", code));
-    if class == OutcomeClass::Accepted { Ok(Exit::Done) } else { Ok(Exit::Refused) }
 }
 
 fn describe(entry: &LedgerEntry) -> Record {

@@ -191,7 +191,7 @@ fn read(dir: &Path, config: Option<&PathBuf>) -> Result<NodeConfig, CliError> {
     })
 }
 
-fn running(dir: &Path) -> Result<Client, CliError> {
+pub(super) fn running(dir: &Path) -> Result<Client, CliError> {
     client(dir)?.ok_or_else(|| {
         CliError::Refusal(format!("no node runs in {}: start it with `reprise node run`", dir.display()))
     })

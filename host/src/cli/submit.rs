@@ -89,7 +89,7 @@ impl Tally {
                 self.refused += 1;
                 self.list(tag, format!("refused: {refusal}"));
             }
-            Answer::Advanced { .. } => {}
+            Answer::Advanced(_) => {}
         }
     }
 
@@ -128,7 +128,7 @@ fn each(answer: &Answer) -> Record {
             .with("leaf", leaf.to_string())
             .with("duplicate", *duplicate),
         Answer::Refused { tag, refusal } => Record::new().with("line", *tag).with("refused", refusal.to_string()),
-        Answer::Advanced { tag, steps } => Record::new().with("line", *tag).with("due steps", *steps),
+        Answer::Advanced(advanced) => Record::new().with("line", advanced.tag).with("due steps", advanced.steps),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The other end of the control socket: what a command does.
 
-use super::control::{Wanted, path};
+use super::control::{Wanted, of_words, path};
+use crate::operators::Stand;
 use serde_json::Value;
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -38,6 +39,19 @@ impl Client {
     pub fn ask(mut self, wanted: &Wanted) -> io::Result<Value> {
         self.say(wanted)?;
         answers(&self.stream).next().unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    /// Where a ledger stands; with a package, whether that may take over. The inner error is the node's refusal.
+    ///
+    /// # Errors
+    /// As for [`Self::ask`].
+    pub fn stands(self, ledger: &str, package: Option<&str>) -> io::Result<Result<Stand, String>> {
+        let wanted = Wanted::Stands { ledger: ledger.to_owned(), package: package.map(str::to_owned) };
+        let answer = self.ask(&wanted)?;
+        if let Some(error) = answer["error"].as_str() {
+            return Ok(Err(error.to_owned()));
+        }
+        of_words(&answer).map(Ok).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     /// Submits events, one a line, and gives each answer to `on_answer` as soon as it holds.

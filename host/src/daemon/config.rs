@@ -109,12 +109,25 @@ pub struct LedgerConfig {
     pub observers: Vec<String>,
     /// When an input is acknowledged.
     pub durability: Durability,
+    /// What its time follows.
+    pub clock: Clock,
     /// How many decide.
     pub quorum: Quorum,
     /// When members compare and cosign.
     pub window: WindowRule,
     /// Number of this list of members: the same on all of them, higher for a later one.
     pub roster: u64,
+}
+
+/// What a ledger's time follows, where this node owns it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clock {
+    /// Its events, and whoever lets it go on.
+    #[default]
+    Events,
+    /// The node's clock, too: what is due happens when the clock says so.
+    Wall,
 }
 
 impl NodeConfig {
@@ -188,6 +201,8 @@ struct Ledger {
     observers: Vec<Spanned<String>>,
     #[serde(default)]
     durability: DurabilityWord,
+    #[serde(default)]
+    clock: Clock,
     #[serde(default)]
     quorum: QuorumWord,
     window: Option<Spanned<Window>>,
@@ -292,6 +307,7 @@ impl Ledger {
                 DurabilityWord::Local => Durability::Local,
                 DurabilityWord::Majority => Durability::Majority,
             },
+            clock: self.clock,
             quorum: match self.quorum {
                 QuorumWord::Majority => Quorum::Majority,
                 QuorumWord::TwoThirds => Quorum::TwoThirds,

@@ -2,20 +2,26 @@
 //!
 //! The first line says what is wanted: `{"do":"status"}`, `peers`, `federation`, `decisions`, `stop`,
 //! `{"do":"resume","ledger":"..."}`, `{"do":"take","ledger":"...","grant":"..."}`,
-//! `{"do":"reconcile","ledger":null,"act":false}`, or `{"do":"submit","ledger":"..."}`. All but the last are answered with
-//! one line. After `submit` come events, one a
-//! line, as in a file; each is answered with one line as soon as its answer holds, not always in their order. A line
+//! `{"do":"reconcile","ledger":null,"act":false}`, `{"do":"advance","ledger":"...","to_ms":0}`,
+//! `{"do":"stands","ledger":"...","package":null}`, `{"do":"command","ledger":"...","id":"...","command":"..."}`,
+//! `{"do":"drivers","ledger":"...","set":{},"unset":[]}`, or `{"do":"submit","ledger":"..."}`. All but the last are
+//! answered with one line. After `submit` come events, one a line, as in a file; each is answered with one line as soon as its answer holds, not always in their order. A line
 //! `{"end":true}` comes when all are answered.
+
+mod operate;
+
+pub(super) use operate::of_words;
 
 use super::happening::{Happening, Query, Reply};
 use crate::{
     events::{self, LINE_BYTES_MAX},
-    pipeline::Answer,
+    pipeline::{Advanced, Answer},
     succession,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -64,6 +70,38 @@ pub enum Wanted {
         ledger: String,
         /// The signed command, encoded, in hexadecimal digits.
         grant: String,
+    },
+    /// Let happen what is due by this logical time, and what may begin be delivered.
+    Advance {
+        /// The ledger's name, or the first digits of its id.
+        ledger: String,
+        /// Until when, in milliseconds.
+        to_ms: u64,
+    },
+    /// Where a ledger stands: what an operator's command rests on.
+    Stands {
+        /// The ledger's name, or the first digits of its id.
+        ledger: String,
+        /// A package that is to take over.
+        package: Option<String>,
+    },
+    /// Order an operators' command.
+    Command {
+        /// The ledger's name, or the first digits of its id.
+        ledger: String,
+        /// The id of the event that carries it.
+        id: String,
+        /// The signed command, encoded, in hexadecimal digits.
+        command: String,
+    },
+    /// Change what carries out a ledger's effects; nothing to change shows it.
+    Drivers {
+        /// The ledger's name, or the first digits of its id.
+        ledger: String,
+        /// Driver to kind.
+        set: BTreeMap<String, String>,
+        /// Drivers that nothing carries out any more.
+        unset: Vec<String>,
     },
     /// Events follow.
     Submit {
@@ -145,6 +183,18 @@ pub(super) async fn command(
         }
         Ok(Wanted::Resume { ledger }) => answer(&mut to, &resume(happenings, ledger).await).await,
         Ok(Wanted::Take { ledger, grant }) => answer(&mut to, &take(happenings, ledger, &grant).await).await,
+        Ok(Wanted::Advance { ledger, to_ms }) => {
+            answer(&mut to, &operate::advance(happenings, ledger, to_ms).await).await
+        }
+        Ok(Wanted::Stands { ledger, package }) => {
+            answer(&mut to, &operate::stands(happenings, ledger, package).await).await
+        }
+        Ok(Wanted::Command { ledger, id, command }) => {
+            answer(&mut to, &operate::command(happenings, ledger, id, &command).await).await
+        }
+        Ok(Wanted::Drivers { ledger, set, unset }) => {
+            answer(&mut to, &operate::drivers(happenings, ledger, set, unset).await).await
+        }
         Ok(Wanted::Submit { ledger }) => submit(&ledger, &mut from, to, happenings).await,
         Err(error) => answer(&mut to, &json!({ "error": error.to_string() })).await,
     }
@@ -248,7 +298,7 @@ fn told(reply: Reply) -> Value {
     match reply {
         Reply::NotHere { tag, why } => json!({ "line": tag, "refused": why }),
         Reply::Answer(Answer::Refused { tag, refusal }) => json!({ "line": tag, "refused": refusal.to_string() }),
-        Reply::Answer(Answer::Advanced { tag, steps }) => json!({ "line": tag, "due steps": steps }),
+        Reply::Answer(Answer::Advanced(Advanced { tag, steps, .. })) => json!({ "line": tag, "due steps": steps }),
         Reply::Answer(Answer::Receipt { tag, seq, class, code, leaf, duplicate }) => json!({
             "line": tag,
             "seq": seq,

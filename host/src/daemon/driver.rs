@@ -5,10 +5,14 @@ mod actions;
 mod attest;
 mod finals;
 mod growth;
+mod outward;
 mod report;
 mod succession;
 
+pub(super) use outward::Outward;
+
 use super::{
+    config::Clock,
     facts::Facts,
     follower::{Follower, Work},
     happening::{Happening, Reply},
@@ -30,7 +34,7 @@ use reprise_federation::{
     limits::TRANSFER_BYTES_MAX,
     node::{Refused, Service},
 };
-use reprise_receipts::{LedgerId, PublicKey, SigningKey};
+use reprise_receipts::{LedgerId, PublicKey, SigningKey, command::COMMAND_KIND};
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
@@ -90,6 +94,8 @@ pub(super) struct Served {
     pub(super) unkept: bool,
     /// An attestation over receipts that are not here yet.
     pub(super) early: Option<Vec<u8>>,
+    /// Its time and its effects, while this node owns it.
+    pub(super) outward: Outward,
 }
 
 /// What this node runs for a ledger.
@@ -107,7 +113,7 @@ impl Driver {
     ///
     /// # Errors
     /// A file of this node cannot be read, or its journal cannot.
-    pub(super) fn join(&mut self, entry: LedgerEntry, roster: Roster) -> io::Result<()> {
+    pub(super) fn join(&mut self, entry: LedgerEntry, roster: Roster, clock: Clock) -> io::Result<()> {
         // A roll-back that was interrupted would go on at the first step: until then nothing here says what will stay.
         let site = self.node.site(&entry, self.world.engine());
         recovery::resume(&site, &mut NoWatch).map_err(io::Error::other)?;
@@ -140,6 +146,7 @@ impl Driver {
                 queued: Vec::new(),
                 unkept: false,
                 early: None,
+                outward: Outward::new(clock),
             },
         );
         let now_ms = self.now_ms();
@@ -179,7 +186,9 @@ impl Driver {
             self.tell_growth();
             self.carry_out();
             self.reconcile();
+            self.look_outward();
         }
+        self.end_deliverers(false);
         // Whoever still tells something must not wait for ever.
         drop(happenings);
         for served in self.ledgers.values_mut() {
@@ -187,6 +196,7 @@ impl Driver {
                 owner.stop();
             }
         }
+        self.end_deliverers(true);
     }
 
     /// What the state machines measure with.
@@ -254,6 +264,12 @@ impl Driver {
                 self.ended(ledger, number);
             }
             Happening::Submit { ledger, proposal, reply } => self.submit(now_ms, &ledger, *proposal, reply),
+            Happening::Advance { ledger, to_ms, reply } => self.advance(now_ms, &ledger, to_ms, reply),
+            Happening::Deliver { ledger, at_ms, reply } => self.deliver(&ledger, at_ms, reply),
+            Happening::Drivers { ledger, change, reply } => {
+                let _ = reply.send(self.change_drivers(&ledger, change));
+            }
+            Happening::Stands { ledger, package, reply } => self.stands(&ledger, package, reply),
             Happening::Looked(looked) => self.looked(*looked),
             Happening::Remains(remains) => self.remains_cut(*remains),
             Happening::Restored(restored) => self.restored(restored),
@@ -324,7 +340,8 @@ impl Driver {
 
     fn submit(&mut self, now_ms: u64, ledger: &str, proposal: Proposal, reply: mpsc::Sender<Reply>) {
         let tag = proposal.tag;
-        let why = match self.orders(now_ms, ledger) {
+        let is_command = proposal.event.kind == COMMAND_KIND;
+        let why = match self.orders(now_ms, ledger).and_then(|id| self.takes_of_others(id, is_command)) {
             Ok(id) => {
                 self.with(id, |served| {
                     if let Part::Owner(owner) = &mut served.part {
@@ -347,15 +364,20 @@ impl Driver {
         Ok(())
     }
 
-    /// The ledger of this name, if this node orders its inputs now.
-    fn orders(&self, now_ms: u64, selector: &str) -> Result<LedgerId, String> {
-        let entry = self.node.find_ledger(selector).map_err(|error| error.to_string())?;
-        let served = self.ledgers.get(&entry.id).ok_or("this node does not serve the ledger: see its configuration")?;
-        if self.reconciler.is_own(entry.id) {
+    /// The node's own ledger takes operators' commands, but no events.
+    fn takes_of_others(&self, ledger: LedgerId, is_command: bool) -> Result<LedgerId, String> {
+        if self.reconciler.is_own(ledger) && !is_command {
             return Err(
                 "the node's own ledger takes only what the node itself finds: see `reprise reconcile`".to_owned()
             );
         }
+        Ok(ledger)
+    }
+
+    /// The ledger of this name, if this node orders its inputs now.
+    fn orders(&self, now_ms: u64, selector: &str) -> Result<LedgerId, String> {
+        let entry = self.node.find_ledger(selector).map_err(|error| error.to_string())?;
+        let served = self.ledgers.get(&entry.id).ok_or("this node does not serve the ledger: see its configuration")?;
         if let Some(fault) = &served.fault {
             return Err(format!("the ledger does not advance here: {fault}"));
         }

@@ -73,6 +73,11 @@ impl Facts {
         }
     }
 
+    /// Receipts of a ledger.
+    pub(super) fn size(&self, ledger: LedgerId) -> u64 {
+        self.ledgers.get(&ledger).map_or(0, |local| local.tail.size())
+    }
+
     /// As [`Ledgers::head`] has it, for people.
     pub(super) fn told_head(&self, ledger: LedgerId, epoch: u64) -> Option<LedgerHead> {
         let LocalHead { log, state_root } = self.head(ledger)?;

@@ -8,6 +8,7 @@ use crate::{
     engine::on_engine_thread,
     journal::{Group, JournalError, LedgerEntry, StateLag},
     node::{Node, NodeError, PackageExecutors},
+    panics::caught,
     pipeline::{GROUP_STEPS_MAX, OpenLedger},
     recovery::{self, NoWatch, RecoveryError, rollback},
     runner::{RunError, Runner},
@@ -68,7 +69,7 @@ impl Follower {
         let (work, to_do) = mpsc::unbounded_channel();
         let signs = Arc::new(Signs::default());
         let seen = signs.clone();
-        let runner = Runner::new(Box::new(PackageExecutors::new(node.journal().clone(), world.engine(), node.dir())));
+        let runner = runner(&node, world);
         let following = Following { node, entry, runner, world: world.clone(), open: None };
         match world.workers() {
             Workers::Threads => {
@@ -142,7 +143,7 @@ impl Following {
                 let _ = happenings.blocking_send(self.let_go());
                 return;
             }
-            let Some(told) = self.done(work, signs) else { continue };
+            let Some(told) = self.done_or_panicked(work, signs) else { continue };
             signs.waiting.fetch_sub(bytes, Ordering::Relaxed);
             if happenings.blocking_send(told).is_err() {
                 break;
@@ -163,7 +164,7 @@ impl Following {
                 let _ = happenings.send(self.let_go()).await;
                 return;
             }
-            let Some(told) = self.done(work, &signs) else { continue };
+            let Some(told) = self.done_or_panicked(work, &signs) else { continue };
             signs.waiting.fetch_sub(bytes, Ordering::Relaxed);
             if happenings.send(told).await.is_err() {
                 break;
@@ -175,6 +176,22 @@ impl Following {
     fn let_go(&mut self) -> Happening {
         self.open = None;
         Happening::Stopped { ledger: self.entry.id, fault: None }
+    }
+
+    /// Does a piece of work. One that panics has come to its end, too: otherwise the ledger would wait for it for ever.
+    fn done_or_panicked(&mut self, work: Work, signs: &Signs) -> Option<Happening> {
+        let number = match work {
+            Work::Apply { number, .. } | Work::RollBack { number, .. } => number,
+            Work::Nothing => return None,
+        };
+        caught(|| self.done(work, signs)).unwrap_or_else(|panic| {
+            // What it had in its hands is not used again.
+            self.open = None;
+            self.runner = runner(&self.node, &self.world);
+            let fault = format!("internal fault: {panic}");
+            let over = self.node.journal().running_plan(self.entry.no).is_ok_and(|plan| plan.is_none());
+            Some(Happening::CannotFollow { ledger: self.entry.id, fault, number: over.then_some(number) })
+        })
     }
 
     /// Does a piece of work, and says how that ended.
@@ -276,6 +293,10 @@ impl Following {
         let plan = rollback::plan(&site, &options)?.plan;
         recovery::carry_out(&site, &plan, &mut NoWatch)
     }
+}
+
+fn runner(node: &Node, world: &Arc<dyn World>) -> Runner {
+    Runner::new(Box::new(PackageExecutors::new(node.journal().clone(), world.engine(), node.dir())))
 }
 
 /// The first step follows the last one here.

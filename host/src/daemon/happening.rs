@@ -1,10 +1,15 @@
 //! What the driver is told, by whoever runs beside it.
 
-use super::reconcile::{Looked, Remains, Restored};
+use super::{
+    deliverer::Settled,
+    reconcile::{Looked, Remains, Restored},
+};
 use crate::{
+    effects::config::{Change, Drivers},
     link::{Receiving, Session},
+    operators::Stand,
     orderer::Proposal,
-    pipeline::Answer,
+    pipeline::{Advanced, Answer},
 };
 use reprise_federation::message::Step;
 use reprise_receipts::{LedgerId, PublicKey};
@@ -36,6 +41,14 @@ pub(super) enum Happening {
     CannotFollow { ledger: LedgerId, fault: String, number: Option<u64> },
     /// Somebody submits an event.
     Submit { ledger: String, proposal: Box<Proposal>, reply: mpsc::Sender<Reply> },
+    /// What is due by this logical time is to happen.
+    Advance { ledger: String, to_ms: u64, reply: mpsc::Sender<Reply> },
+    /// Effects that may begin at this logical time are to be delivered.
+    Deliver { ledger: String, at_ms: u64, reply: oneshot::Sender<Settled> },
+    /// An operator changes what carries out a ledger's effects, or asks.
+    Drivers { ledger: String, change: Change, reply: oneshot::Sender<Result<Drivers, String>> },
+    /// Somebody wants to know what a command rests on, with the ledger's name; of a package, whether it may take over.
+    Stands { ledger: String, package: Option<String>, reply: oneshot::Sender<Result<(String, Stand), String>> },
     /// What is stored of a ledger was looked at.
     Looked(Box<Looked>),
     /// What is left of a damaged state was cut into chunks.
@@ -89,7 +102,7 @@ impl Reply {
                     Answer::Receipt { tag: given, seq, class, code, leaf, duplicate }
                 }
                 Answer::Refused { refusal, .. } => Answer::Refused { tag: given, refusal },
-                Answer::Advanced { steps, .. } => Answer::Advanced { tag: given, steps },
+                Answer::Advanced(advanced) => Answer::Advanced(Advanced { tag: given, ..advanced }),
             }),
         }
     }

@@ -9,7 +9,10 @@ use crate::{
     journal::{Journal, LedgerEntry},
     node::{Node, NodeError, PackageExecutors},
     orderer::{LocalOrderer, Proposal, TimeSource},
-    pipeline::{self, Answer, GROUP_STEPS_MAX, IN_FLIGHT_STEPS_MAX, Inline, OpenLedger, PipelineError, Request},
+    panics::caught,
+    pipeline::{
+        self, Advanced, Answer, GROUP_STEPS_MAX, IN_FLIGHT_STEPS_MAX, Inline, OpenLedger, PipelineError, Request,
+    },
     runner::Runner,
     succession,
 };
@@ -44,7 +47,22 @@ pub(super) struct Owner {
     held: BTreeMap<u64, Vec<Answer>>,
     acknowledged: u64,
     epoch: u64,
+    due: Due,
 }
+
+/// When the ledger owes itself something, as far as is known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// Steps may have changed it since it was asked for at this time of the node.
+    Unknown { asked_ms: u64 },
+    /// It was asked for at this time.
+    Asked { asked_ms: u64 },
+    /// The pipeline has said when; never, for none.
+    At { next_ms: Option<u64>, asked_ms: u64 },
+}
+
+/// By the clock, what is due is asked for this often at most, in milliseconds.
+const ASK_EVERY_MS: u64 = 100;
 
 /// Why a ledger cannot be owned here.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +148,7 @@ impl Owner {
             waiting: BTreeMap::new(),
             held: BTreeMap::new(),
             acknowledged: 0,
+            due: Due::Unknown { asked_ms: 0 },
         };
         owner.feed();
         Ok(owner)
@@ -146,17 +165,25 @@ impl Owner {
     }
 
     /// Takes an event in.
-    pub(super) fn submit(&mut self, mut proposal: Proposal, reply: mpsc::Sender<Reply>) {
-        let given = proposal.tag;
+    pub(super) fn submit(&mut self, proposal: Proposal, reply: mpsc::Sender<Reply>) {
+        self.take(proposal.tag, reply, |tag| Proposal { tag, ..proposal }.into());
+    }
+
+    /// Lets what is due by this logical time happen, for somebody who waits for it.
+    pub(super) fn submit_advance(&mut self, given: u64, to_ms: u64, reply: mpsc::Sender<Reply>) {
+        self.take(given, reply, |tag| Request::Advance { tag, to_ms });
+    }
+
+    fn take(&mut self, given: u64, reply: mpsc::Sender<Reply>, request: impl FnOnce(u64) -> Request) {
         if self.requests.is_none() || self.waiting.len() >= WAITING_MAX {
             let why = "the node has too much under way, or stops: submit it again later".to_owned();
             let _ = reply.try_send(Reply::NotHere { tag: given, why });
             return;
         }
-        proposal.tag = self.next_tag;
+        let tag = self.next_tag;
         self.next_tag += 1;
-        self.waiting.insert(proposal.tag, (given, reply));
-        self.backlog.push_back(proposal.into());
+        self.waiting.insert(tag, (given, reply));
+        self.backlog.push_back(request(tag));
         self.feed();
     }
 
@@ -166,6 +193,32 @@ impl Owner {
             self.backlog.push_back(Request::Advance { tag: ADVANCE_TAG, to_ms });
             self.feed();
         }
+    }
+
+    /// Lets what is due by the clock happen, if something may be. The node's time says how often that is asked for.
+    pub(super) fn keep_time(&mut self, now_ms: u64, clock_ms: u64) {
+        let (may_be, asked_ms) = match self.due {
+            Due::Unknown { asked_ms } => (true, asked_ms),
+            Due::Asked { asked_ms } => (false, asked_ms),
+            Due::At { next_ms, asked_ms } => (next_ms.is_some_and(|next_ms| next_ms <= clock_ms), asked_ms),
+        };
+        if may_be && now_ms >= asked_ms.saturating_add(ASK_EVERY_MS) && self.backlog.is_empty() {
+            self.due = Due::Asked { asked_ms: now_ms };
+            self.advance(clock_ms);
+        }
+    }
+
+    /// What an answer says of when something is due. Answers come in the order of what they answer.
+    fn note_due(&mut self, answer: &Answer) {
+        self.due = match (self.due, answer) {
+            (Due::Asked { asked_ms }, Answer::Advanced(Advanced { tag: ADVANCE_TAG, next_ms, .. })) => {
+                Due::At { next_ms: *next_ms, asked_ms }
+            }
+            (Due::Asked { asked_ms }, Answer::Refused { tag: ADVANCE_TAG, .. }) | (Due::At { asked_ms, .. }, _) => {
+                Due::Unknown { asked_ms }
+            }
+            (due, _) => due,
+        };
     }
 
     /// Gives the pipeline what it has room for.
@@ -189,11 +242,16 @@ impl Owner {
             self.close("the ledger does not move here");
             return Err(format!("its epoch {} does not begin: {refusal}", self.epoch));
         }
-        match &answer {
-            Answer::Receipt { seq, .. } if *seq >= self.acknowledged => {
-                self.held.entry(seq + 1).or_default().push(answer);
-            }
-            _ => self.reply(answer),
+        self.note_due(&answer);
+        let size = match &answer {
+            Answer::Receipt { seq, .. } => seq + 1,
+            Answer::Advanced(advanced) if advanced.tag != ADVANCE_TAG => advanced.size,
+            Answer::Advanced(_) | Answer::Refused { .. } => 0,
+        };
+        if size > self.acknowledged {
+            self.held.entry(size).or_default().push(answer);
+        } else {
+            self.reply(answer);
         }
         self.feed();
         Ok(())
@@ -206,6 +264,11 @@ impl Owner {
         for answer in std::mem::replace(&mut self.held, later).into_values().flatten() {
             self.reply(answer);
         }
+    }
+
+    /// Everything before this size may be acted on.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged
     }
 
     /// Answers that wait for other members.
@@ -232,7 +295,8 @@ impl Owner {
     }
 
     fn reply(&mut self, answer: Answer) {
-        let (Answer::Receipt { tag, .. } | Answer::Refused { tag, .. } | Answer::Advanced { tag, .. }) = &answer;
+        let (Answer::Receipt { tag, .. } | Answer::Refused { tag, .. } | Answer::Advanced(Advanced { tag, .. })) =
+            &answer;
         if let Some((given, reply)) = self.waiting.remove(tag) {
             // Its channel has room for all that it may have under way.
             let _ = reply.try_send(Reply::Answer(answer).with_tag(given));
@@ -265,8 +329,8 @@ impl Parts {
         });
         // Its last answers are told before its end: whoever comes after it counts from 0 again.
         std::thread::spawn(move || {
-            let ended = pipeline::run(journal, open, orderer(), runner, attester, requests, answers_out);
-            let fault = ended.err().map(|error| error.to_string());
+            let ended = caught(|| pipeline::run(journal, open, orderer(), runner, attester, requests, answers_out));
+            let fault = fault_of(ended);
             let _ = telling.join();
             let _ = happenings.blocking_send(Happening::Stopped { ledger, fault });
         })
@@ -284,9 +348,10 @@ impl Parts {
         loop {
             match requests.try_recv() {
                 Ok(first) => {
-                    pipeline.execute(std::iter::once(first).chain(requests.try_iter().take(GROUP_STEPS_MAX - 1)))?;
+                    let group = std::iter::once(first).chain(requests.try_iter().take(GROUP_STEPS_MAX - 1));
+                    caught(|| pipeline.execute(group)).map_err(PipelineError::Thread)??;
                     sleep(takes).await;
-                    for answer in pipeline.commit()? {
+                    for answer in caught(|| pipeline.commit()).map_err(PipelineError::Thread)?? {
                         if happenings.send(Happening::Answered { ledger, answer }).await.is_err() {
                             break;
                         }
@@ -296,6 +361,15 @@ impl Parts {
                 Err(TryRecvError::Disconnected) => return pipeline.finish().map(drop),
             }
         }
+    }
+}
+
+/// Why a pipeline ended before it was told to; a panic is a reason, too.
+fn fault_of<T>(ended: Result<Result<T, PipelineError>, String>) -> Option<String> {
+    match ended {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(panic) => Some(PipelineError::Thread(panic).to_string()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Start and stop of a running node.
 
 use super::{
-    config::{LedgerConfig, NodeConfig},
+    config::{Clock, LedgerConfig, NodeConfig},
     control::{self, Control},
     driver::{Driver, Names},
     facts::Facts,
@@ -127,9 +127,9 @@ impl Running {
         let own_ledger = if world.decides() { Some(own_ledger(&node, &own)?) } else { None };
         let mut rosters = rosters(&node, config, &own)?;
         // It decides about the others, so it is there first.
-        rosters.sort_by_key(|(entry, _)| own_ledger.as_ref().is_none_or(|own| entry.id != own.id));
+        rosters.sort_by_key(|seating| own_ledger.as_ref().is_none_or(|own| seating.entry.id != own.id));
         if config.rejoin {
-            let rejoined = rosters.iter().try_for_each(|(_, roster)| Standings(&*world).rejoin(roster));
+            let rejoined = rosters.iter().try_for_each(|seating| Standings(&*world).rejoin(&seating.roster));
             rejoined.map_err(system("folder `federation`"))?;
         }
         let (happenings, happenings_in) = mpsc::channel(HAPPENINGS_MAX);
@@ -212,7 +212,7 @@ fn driver(
 /// Starts the driver, and waits until it serves its ledgers. What is given ends with it.
 async fn start_driver(
     driver: Driver,
-    rosters: Vec<(LedgerEntry, Roster)>,
+    rosters: Vec<Seating>,
     happenings: mpsc::Receiver<Happening>,
     stop: mpsc::Receiver<()>,
 ) -> Result<JoinHandle<()>, RunNodeError> {
@@ -233,13 +233,13 @@ async fn start_driver(
 
 async fn drive(
     mut driver: Driver,
-    rosters: Vec<(LedgerEntry, Roster)>,
+    rosters: Vec<Seating>,
     joined: oneshot::Sender<io::Result<()>>,
     happenings: mpsc::Receiver<Happening>,
     stop: mpsc::Receiver<()>,
 ) {
-    for (entry, roster) in rosters {
-        if let Err(error) = driver.join(entry, roster) {
+    for Seating { entry, roster, clock } in rosters {
+        if let Err(error) = driver.join(entry, roster, clock) {
             return drop(joined.send(Err(error)));
         }
     }
@@ -262,23 +262,30 @@ fn stop_on_signals(stop: mpsc::Sender<()>) -> Result<impl Future<Output = ()> + 
     })
 }
 
+/// A ledger to serve.
+struct Seating {
+    entry: LedgerEntry,
+    roster: Roster,
+    clock: Clock,
+}
+
 /// The members of every ledger that is served: those of the configuration, and this node alone for ledgers that it
 /// attests and that are not in there.
-fn rosters(node: &Node, config: &NodeConfig, own: &OwnKeys) -> Result<Vec<(LedgerEntry, Roster)>, RunNodeError> {
+fn rosters(node: &Node, config: &NodeConfig, own: &OwnKeys) -> Result<Vec<Seating>, RunNodeError> {
     let mut rosters = Vec::new();
     for ledger in &config.ledgers {
         let entry = node.find_ledger(&ledger.name)?;
         let roster = roster(&entry, ledger, config, own)
             .map_err(|why| RunNodeError::Ledger { ledger: ledger.name.clone(), why })?;
-        rosters.push((entry, roster));
+        rosters.push(Seating { entry, roster, clock: ledger.clock });
     }
     let ledgers = node.journal().ledgers().map_err(|error| node.journal_error(error))?;
     for entry in ledgers {
         let attesters = node.journal().attesters(&entry).map_err(|error| node.journal_error(error))?;
         let is_ours = attesters.in_force().attester == own.receipts.public();
-        if is_ours && rosters.iter().all(|(shared, _)| shared.id != entry.id) {
-            let alone = alone(&entry, own);
-            rosters.push((entry, alone));
+        if is_ours && rosters.iter().all(|shared: &Seating| shared.entry.id != entry.id) {
+            let roster = alone(&entry, own);
+            rosters.push(Seating { entry, roster, clock: Clock::Events });
         }
     }
     Ok(rosters)

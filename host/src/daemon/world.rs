@@ -35,6 +35,11 @@ pub trait World: Send + Sync {
     /// Milliseconds since 1970 by the clock of this node. Never goes back as long as the node runs.
     fn now_ms(&self) -> u64;
 
+    /// Milliseconds since 1970 by the clock that ledgers follow whose time is the clock's. Where it is set, it jumps.
+    fn clock_ms(&self) -> u64 {
+        self.now_ms()
+    }
+
     /// 64 random bits: for jitter, and for numbers that nobody shall guess.
     ///
     /// # Errors
@@ -122,6 +127,10 @@ impl World for RealWorld {
     fn now_ms(&self) -> u64 {
         let since_start = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.start_ms.saturating_add(since_start)
+    }
+
+    fn clock_ms(&self) -> u64 {
+        clock_ms()
     }
 
     fn random(&self) -> Result<u64, KeyError> {

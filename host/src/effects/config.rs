@@ -98,6 +98,30 @@ pub fn write(dir: &Path, ledger: LedgerId, drivers: &Drivers) -> Result<(), Driv
     replaced.map_err(|error| DriversError::File { path, error })
 }
 
+/// What is to be changed about the drivers of a ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// What carries these out from now on.
+    pub set: Drivers,
+    /// These are carried out by nothing any more.
+    pub unset: Vec<String>,
+}
+
+/// Changes the drivers of a ledger. Gives those that it has then.
+///
+/// # Errors
+/// [`DriversError`]: nothing has changed then.
+pub fn change(dir: &Path, ledger: LedgerId, change: Change) -> Result<Drivers, DriversError> {
+    let mut drivers = read(dir, ledger)?;
+    let before = drivers.clone();
+    drivers.extend(change.set);
+    drivers.retain(|driver, _| !change.unset.contains(driver));
+    if drivers != before {
+        write(dir, ledger, &drivers)?;
+    }
+    Ok(drivers)
+}
+
 fn read_lines(dir: &Path) -> Result<Vec<(String, DriverKind, String)>, DriversError> {
     let path = dir.join("drivers");
     let error = |error| DriversError::File { path: path.clone(), error };

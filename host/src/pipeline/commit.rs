@@ -24,7 +24,7 @@ pub(super) enum ToCommit {
     /// A new step; without a tag, one that nobody asked for: it was due.
     Step { tag: Option<u64>, step: Box<Sealed> },
     /// Everything that was due has been handed over.
-    Advanced { tag: u64, steps: u64 },
+    Advanced(Advanced),
     /// A part of a snapshot.
     Checkpoint(Handed),
     /// An event that was answered before.
@@ -59,12 +59,20 @@ pub enum Answer {
         refusal: Refusal,
     },
     /// What was due has its receipts.
-    Advanced {
-        /// The request's tag.
-        tag: u64,
-        /// How many steps that were.
-        steps: u64,
-    },
+    Advanced(Advanced),
+}
+
+/// The answer to a request to let happen what is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advanced {
+    /// The request's tag.
+    pub tag: u64,
+    /// How many steps were due.
+    pub steps: u64,
+    /// Receipts in the ledger after them.
+    pub size: u64,
+    /// When something is due next, in milliseconds of logical time, unless a step changes that.
+    pub next_ms: Option<u64>,
 }
 
 /// Where the ledger is when the pipeline has ended.
@@ -173,7 +181,7 @@ impl Committer {
                     let Some(tag) = tag else { continue };
                     Place::New { tag, index: steps.len() - 1 }
                 }
-                ToCommit::Advanced { tag, steps } => Place::Advanced { tag, steps },
+                ToCommit::Advanced(advanced) => Place::Advanced(advanced),
                 ToCommit::Checkpoint(part) => {
                     handed.push(part);
                     continue;
@@ -240,7 +248,7 @@ impl Committer {
         Ok(match place {
             Place::New { tag, index } => answer(tag, &steps[index].receipt, steps[index].leaf, false),
             Place::None { tag, refusal } => Answer::Refused { tag, refusal },
-            Place::Advanced { tag, steps } => Answer::Advanced { tag, steps },
+            Place::Advanced(advanced) => Answer::Advanced(advanced),
             Place::Before { tag, first } => {
                 let reader = self.journal.read(self.no)?;
                 let bytes = reader.receipt(first)?;
@@ -261,5 +269,5 @@ enum Place {
     New { tag: u64, index: usize },
     Before { tag: u64, first: u64 },
     None { tag: u64, refusal: Refusal },
-    Advanced { tag: u64, steps: u64 },
+    Advanced(Advanced),
 }

@@ -127,9 +127,21 @@ impl Head {
         Some(Input { seq: self.next_seq, epoch: self.epoch(), logical_time_ms, event: due.into_event() })
     }
 
+    /// When the next input of [`Self::due_input`] is due, in milliseconds of logical time; `None` for never.
+    #[must_use]
+    pub fn next_due_ms(&self) -> Option<u64> {
+        if system::halt(&self.state).is_some() {
+            return None;
+        }
+        self.first_due_ms()
+    }
+
+    fn first_due_ms(&self) -> Option<u64> {
+        *self.first_due_ms.get_or_init(|| Due::first_ms(&self.state))
+    }
+
     fn due_by(&self, at_ms: u64) -> Option<Due> {
-        let first_ms = *self.first_due_ms.get_or_init(|| Due::first_ms(&self.state));
-        first_ms.filter(|first_ms| *first_ms <= at_ms).and_then(|_| Due::first_by(&self.state, at_ms))
+        self.first_due_ms().filter(|first_ms| *first_ms <= at_ms).and_then(|_| Due::first_by(&self.state, at_ms))
     }
 
     /// Whether the input continues the ledger; the command that moves it to another epoch, if it is one.

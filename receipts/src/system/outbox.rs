@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) const QUEUE_PREFIX: &[u8] = &[SYSTEM_NAMESPACE, b'o'];
 pub(super) const MARK_PREFIX: &[u8] = &[SYSTEM_NAMESPACE, b'e'];
-const BREAKER_PREFIX: &[u8] = &[SYSTEM_NAMESPACE, b'b'];
+pub(super) const BREAKER_PREFIX: &[u8] = &[SYSTEM_NAMESPACE, b'b'];
 
 /// An effect that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use crate::{
 use reprise::{
     daemon::{
         Running,
-        config::{LedgerConfig, NodeConfig, PeerConfig},
+        config::{Clock, LedgerConfig, NodeConfig, PeerConfig},
         link_config,
     },
     engine::EngineProfile,
@@ -315,6 +315,7 @@ impl Machine {
             observers: names(voting..plan.nodes),
             durability: if wrong(Flaw::AcknowledgesAlone) { Durability::Local } else { Durability::Majority },
             quorum: plan.quorum,
+            clock: Clock::Events,
             window: WindowRule { receipts: 16, every_ms: 300 },
             roster: 1,
         };

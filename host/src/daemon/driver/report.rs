@@ -44,6 +44,7 @@ impl Driver {
             Part::Owner(owner) => !owner.is_closing(),
             Part::Follower(_) | Part::None => service != Some(Service::Orders),
         };
+        let delivering = served.outward.report();
         let goes_on = served.fault.is_none() && is_ready && matches!(service, Some(Service::Orders | Service::Follows));
         json!({
             "name": served.entry.genesis.name,
@@ -63,6 +64,8 @@ impl Driver {
             "final mark": self.final_mark(ledger),
             "catching up to": seat.as_ref().and_then(|seat| seat.pursuing).map(|mark| mark.size),
             "answers that wait": match &served.part { Part::Owner(owner) => owner.waiting(), _ => 0 },
+            "results of effects": delivering.as_ref().map(|(results, _)| results),
+            "effects are not delivered": delivering.as_ref().and_then(|(_, fault)| fault.clone()),
             "service": service.map(describe),
             "can go on": goes_on,
             "why not": served.fault,

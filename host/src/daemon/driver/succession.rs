@@ -65,13 +65,19 @@ impl Driver {
     }
 
     fn start_owning(&mut self, ledger: LedgerId, epoch: u64) {
-        let grant = self.federation.seat(ledger).and_then(|seat| seat.standing.grant.clone());
-        let grant = grant.map(|grant| grant.to_command());
+        let Some(seat) = self.federation.seat(ledger) else { return };
+        let acknowledged = seat.acknowledged;
+        let grant = seat.standing.grant.clone().map(|grant| grant.to_command());
         let Some(served) = self.ledgers.get_mut(&ledger) else { return };
         served.queued.clear();
         served.ended = served.ended.max(Some(served.given));
         match Owner::start(&self.node, &served.entry, (epoch, grant.as_ref()), &self.world, self.happenings.clone()) {
-            Ok(owner) => served.part = Part::Owner(Box::new(owner)),
+            Ok(mut owner) => {
+                // The word of it may have come while the part before ended.
+                owner.acknowledge(acknowledged);
+                served.part = Part::Owner(Box::new(owner));
+                self.begin_outward(ledger);
+            }
             Err(NotOwned::Unfenced) => self.fence(ledger, epoch),
             Err(error) => self.broken(ledger, error.to_string()),
         }
