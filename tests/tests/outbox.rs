@@ -46,7 +46,7 @@ impl TestNode {
         let node = Self { dir: parent.join(name), file: parent.join(format!("{name}.jsonl")) };
         let at = |file: &str| parent.join(format!("{name}-{file}")).to_str().unwrap().to_owned();
         let (core, key, package) = (at("core.wasm"), at("publisher.key"), at("ringing.reprise"));
-        fs::write(&core, ringing()).unwrap();
+        fs::write(&core, support::ringing::module()).unwrap();
         node.json(&["init"]);
         reprise_tests::share_compiled_code(&node.dir);
         fs::copy(fixture("packages/example-publisher.key"), &key).unwrap();
@@ -134,20 +134,6 @@ impl TestNode {
         let text = fs::read_to_string(&files[0]).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
-}
-
-fn ringing() -> Vec<u8> {
-    let part = |path: PathBuf| fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let default = |name: &str| part(fixture("hostile/defaults").join(name).with_extension("wat"));
-    let policy = part(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outbox/ringing.wat"));
-    let exports = ["memory", "cabi_realloc", "describe", "check", "view", "migrate"];
-    let exports = exports.map(|name| match default(name) {
-        // Its data is the policy's own.
-        text if name == "describe" => text.lines().filter(|line| line.contains("export")).collect(),
-        text => text,
-    });
-    let module = format!("(module\n{}{policy}{})", default("imports"), exports.concat());
-    wat::parse_str(&module).unwrap_or_else(|error| panic!("{error}\n{module}"))
 }
 
 fn id(n: usize) -> String {

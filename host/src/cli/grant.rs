@@ -8,7 +8,10 @@ use super::{
     session,
 };
 use crate::{
-    daemon::{config::NodeConfig, control::Wanted},
+    daemon::{
+        config::{LedgerConfig, NodeConfig},
+        control::Wanted,
+    },
     journal::LedgerEntry,
     keys,
     node::{Access, Node},
@@ -108,7 +111,10 @@ pub(super) fn is_alone(dir: &Path, entry: &LedgerEntry) -> Result<(), CliError> 
     let config = NodeConfig::read(&path).map_err(|error| CliError::Refusal(error.to_string()))?;
     let is_this =
         |name: &str| name == entry.genesis.name || (name.len() >= 6 && entry.id.to_string().starts_with(name));
-    if config.ledgers.iter().any(|ledger| is_this(&ledger.name)) {
+    let is_shared = |ledger: &LedgerConfig| {
+        ledger.owner != config.name || !ledger.replicas.is_empty() || !ledger.observers.is_empty()
+    };
+    if config.ledgers.iter().any(|ledger| is_this(&ledger.name) && is_shared(ledger)) {
         return Err(CliError::Refusal(
             "the ledger is shared with other members: start the node with `reprise node run`, so that it can ask them for \
              what they have"

@@ -139,13 +139,11 @@ impl Delivering {
                 (pump, self.owed) = (None, None);
             }
             let at_ms = asked.iter().map(|asked| asked.at_ms).max().unwrap_or(0);
-            let before = self.results;
             let rounds_max = if asked.is_empty() { 1 } else { ROUNDS_MAX };
             let done = self.work(&mut pump, at_ms, rounds_max);
-            let delivered = self.results - before;
             self.signs.count(self.results);
             let told = match &done {
-                Ok(_) => Ok(delivered),
+                Ok(_) => Ok(self.results),
                 Err(NotNow::Fault(fault)) => Err(fault.clone()),
                 Err(NotNow::NotOurs | NotNow::Ended) => {
                     Err("this node does not order the ledger's inputs now".to_owned())
@@ -219,7 +217,7 @@ impl Books for Delivering {
             None => Owed::read(journal, entry),
         };
         let owed = owed.map_err(|error| NotNow::Fault(format!("journal: {error}")))?;
-        self.signs.wait_for(owed.size())?;
+        self.signs.wait_for(owed.size(), owed.view().epoch)?;
         Ok(self.owed.insert(owed))
     }
 

@@ -265,7 +265,7 @@ impl Driver {
             }
             Happening::Submit { ledger, proposal, reply } => self.submit(now_ms, &ledger, *proposal, reply),
             Happening::Advance { ledger, to_ms, reply } => self.advance(now_ms, &ledger, to_ms, reply),
-            Happening::Deliver { ledger, at_ms, reply } => self.deliver(&ledger, at_ms, reply),
+            Happening::Deliver { ledger, at_ms, reply } => self.deliver(now_ms, &ledger, at_ms, reply),
             Happening::Drivers { ledger, change, reply } => {
                 let _ = reply.send(self.change_drivers(&ledger, change));
             }

@@ -323,3 +323,6 @@ impl From<JournalError> for NotTaken {
         Self::Fault(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Nodes as processes.
 
-use crate::bench::{Bench, Ended, package, publisher};
+use crate::bench::{Bench, Ended, package, publisher, ringing};
 use std::{
     io::{BufRead, BufReader},
     net::UdpSocket,
@@ -30,13 +30,31 @@ impl Cluster {
         Self { keys: vec![keys_of(&bench)], nodes: vec![(bench, None)] }
     }
 
+    /// One node whose ledger is under the policy `ringing`, with this in its configuration.
+    pub fn ringing(config: &str) -> Self {
+        let bench = Bench::with_node();
+        ringing::add(&bench, "1.0.0");
+        bench.run(&["ledger", "create", "incident", "--package", "ringing"]).says(0, &[]);
+        std::fs::write(bench.node().join("node.toml"), format!("name = \"a\"\n{config}")).unwrap();
+        Self { keys: vec![keys_of(&bench)], nodes: vec![(bench, None)] }
+    }
+
     /// Three nodes at durability `majority`. All have the receipts of these events.
     pub fn of_three(first_events: &str) -> Self {
+        let add =
+            |node: &Bench| drop(node.run(&["package", "add", &package(), "--publisher", &publisher()]).says(0, &[]));
+        Self::of_three_under("lease", add, first_events)
+    }
+
+    /// The same, under the policy `ringing`.
+    pub fn three_ringing(first_events: &str) -> Self {
+        Self::of_three_under("ringing", |node| ringing::add(node, "1.0.0"), first_events)
+    }
+
+    fn of_three_under(policy: &str, add: impl Fn(&Bench), first_events: &str) -> Self {
         let nodes: Vec<Bench> = NAMES.iter().map(|_| Bench::with_node()).collect();
-        for node in &nodes {
-            node.run(&["package", "add", &package(), "--publisher", &publisher()]).says(0, &[]);
-        }
-        nodes[0].run(&["ledger", "create", "incident", "--package", "lease"]).says(0, &[]);
+        nodes.iter().for_each(add);
+        nodes[0].run(&["ledger", "create", "incident", "--package", policy]).says(0, &[]);
         nodes[0].submit(first_events).says(0, &[]);
         let bundle = nodes[0].file("first.bundle", "");
         std::fs::remove_file(&bundle).unwrap();
@@ -122,7 +140,7 @@ impl Cluster {
     }
 
     /// Asks a node how it is until it is so.
-    pub fn until(&self, node: usize, holds: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    pub fn until(&self, node: usize, mut holds: impl FnMut(&serde_json::Value) -> bool) -> serde_json::Value {
         let mut last = serde_json::Value::Null;
         for _ in 0..QUESTIONS_MAX {
             let ended = Ended::from(self.bench(node).command().args(["status", "--json"]).output().unwrap());
@@ -134,6 +152,17 @@ impl Cluster {
             sleep(PAUSE);
         }
         panic!("node {node} did not get there: {last:#}");
+    }
+
+    /// Looks again and again until something is so.
+    pub fn until_anything(&self, mut holds: impl FnMut() -> bool) {
+        for _ in 0..QUESTIONS_MAX {
+            if holds() {
+                return;
+            }
+            sleep(PAUSE);
+        }
+        panic!("it did not get there");
     }
 
     /// Waits until all running nodes have the log of the first one; its number of receipts.

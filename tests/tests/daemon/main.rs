@@ -3,8 +3,10 @@
 #[path = "../support/mod.rs"]
 mod bench;
 mod cluster;
+mod effects;
 mod finality;
 mod kills;
+mod operators;
 mod reconcile;
 mod succession;
 

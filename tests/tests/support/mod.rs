@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test program uses its part")]
 
+pub mod ringing;
+
 pub use reprise_tests::{program, share_compiled_code};
 use std::{
     fs,

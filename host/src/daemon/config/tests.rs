@@ -34,6 +34,9 @@ fn a_configuration_is_read() {
     assert_eq!((ledger.owner.as_str(), ledger.replicas.as_slice()), ("a", ["b".to_owned()].as_slice()));
     assert_eq!((ledger.durability, ledger.quorum), (Durability::Majority, Quorum::Majority));
     assert_eq!(ledger.window, WindowRule { receipts: 64, every_ms: 500 });
+    assert_eq!(ledger.clock, Clock::Events);
+    let wall = NodeConfig::parse(&(sample() + "clock = \"wall\"\n")).unwrap();
+    assert_eq!(wall.ledgers[0].clock, Clock::Wall);
     let least = NodeConfig::parse("name = \"a\"").unwrap();
     assert!(least.listen.ip().is_loopback());
 }

@@ -47,15 +47,20 @@ async fn order(
 
 /// Lets what is due happen, then what may begin be delivered.
 pub(super) async fn advance(happenings: &Happenings, ledger: String, to_ms: u64) -> Value {
-    let due = |reply| Happening::Advance { ledger: ledger.clone(), to_ms, reply };
-    let due = match order(happenings, due).await {
+    let deliver = |at_ms| {
+        let ledger = ledger.clone();
+        ask(happenings, move |reply| Happening::Deliver { ledger, at_ms, reply })
+    };
+    // What could begin already is not counted. What is wrong is said in the end.
+    let before = deliver(0).await.unwrap_or(0);
+    let advance = |reply| Happening::Advance { ledger: ledger.clone(), to_ms, reply };
+    let due = match order(happenings, advance).await {
         Ok(Answer::Advanced(advanced)) => advanced.steps,
         Ok(answer) => return wrong(format_args!("an unexpected answer: {answer:?}")),
         Err(why) => return wrong(why),
     };
-    let results = ask(happenings, |reply| Happening::Deliver { ledger: ledger.clone(), at_ms: to_ms, reply }).await;
-    let results = match results {
-        Ok(results) => results,
+    let results = match deliver(to_ms).await {
+        Ok(all) => all.saturating_sub(before),
         Err(why) => return wrong(format_args!("{due} due steps have receipts, effects are not delivered: {why}")),
     };
     let stand = ask(happenings, |reply| Happening::Stands { ledger, package: None, reply }).await;

@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// Results that have a receipt, or why nothing is delivered.
+/// Results that have a receipt since the node was started, or why nothing is delivered.
 pub(in crate::daemon) type Settled = Result<u64, String>;
 
 /// How a ledger is, as the daemon's driver sees it.
@@ -18,6 +18,9 @@ pub(in crate::daemon) struct Standing {
     pub(in crate::daemon) orders: bool,
     /// How often it has begun to: what was read in an earlier life may be gone.
     pub(in crate::daemon) life: u64,
+    /// The epoch under which it does. Before the log is in it, nothing is delivered: drivers would take the new owner for
+    /// the old one.
+    pub(in crate::daemon) epoch: u64,
     /// Receipts that are durable here.
     pub(in crate::daemon) size: u64,
     /// Receipts that may be acted on.
@@ -124,12 +127,12 @@ impl Signs {
         }
     }
 
-    /// Waits until so many receipts may be acted on.
-    pub(super) fn wait_for(&self, size: u64) -> Result<(), NotNow> {
+    /// Waits until so many receipts, after which this epoch is in force, may be acted on.
+    pub(super) fn wait_for(&self, size: u64, epoch: u64) -> Result<(), NotNow> {
         let told = self.told();
         let waits = |told: &mut Told| told.may_act() && told.standing.acknowledged < size && !told.ended;
         let told = self.changed.wait_while(told, waits).unwrap_or_else(|poisoned| poisoned.into_inner());
-        match (told.ended, told.may_act()) {
+        match (told.ended, told.may_act() && told.standing.epoch == epoch) {
             (true, _) => Err(NotNow::Ended),
             (false, false) => Err(NotNow::NotOurs),
             (false, true) => Ok(()),
@@ -170,3 +173,6 @@ impl Told {
         self.standing.orders && self.seen.is_some_and(|seen| seen.life == self.standing.life)
     }
 }
+
+#[cfg(test)]
+mod tests;

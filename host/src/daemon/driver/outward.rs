@@ -88,8 +88,9 @@ impl Driver {
             };
             if let Some(deliverer) = deliverer {
                 let size = self.facts.size(*ledger);
-                let acknowledged = owner.as_ref().map_or(0, |owner| owner.acknowledged());
-                deliverer.tell(Standing { orders: owner.is_some(), life: *life, size, acknowledged });
+                let (epoch, acknowledged) =
+                    owner.as_ref().map_or((0, 0), |owner| (owner.epoch(), owner.acknowledged()));
+                deliverer.tell(Standing { orders: owner.is_some(), life: *life, epoch, size, acknowledged });
             }
             if let (Clock::Wall, Some(owner)) = (clock, owner) {
                 owner.keep_time(now_ms, clock_ms);
@@ -116,14 +117,14 @@ impl Driver {
     }
 
     /// Effects that may begin at this logical time; those of a ledger without drivers wait for some.
-    pub(super) fn deliver(&mut self, ledger: &str, at_ms: u64, reply: oneshot::Sender<Settled>) {
-        let entry = match self.node.find_ledger(ledger) {
-            Ok(entry) => entry,
-            Err(error) => return drop(reply.send(Err(error.to_string()))),
+    pub(super) fn deliver(&mut self, now_ms: u64, ledger: &str, at_ms: u64, reply: oneshot::Sender<Settled>) {
+        let ledger = match self.orders(now_ms, ledger) {
+            Ok(ledger) => ledger,
+            Err(why) => return drop(reply.send(Err(why))),
         };
         // What became durable a moment ago counts.
         self.look_outward();
-        match self.ledgers.get(&entry.id).and_then(|served| served.outward.deliverer.as_ref()) {
+        match self.ledgers.get(&ledger).and_then(|served| served.outward.deliverer.as_ref()) {
             Some(deliverer) => deliverer.settle(at_ms, reply),
             None => drop(reply.send(Ok(0))),
         }
