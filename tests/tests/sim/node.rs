@@ -202,6 +202,8 @@ impl Machine {
         self.disk.power_on();
         let tampered = Journal::on_backend(self.disk.clone()).ok().and_then(|journal| {
             let no = journal.ledgers().ok()?.iter().find(|entry| entry.genesis.name == LEDGER)?.no;
+            // What is stored of the state may lag behind the log by more steps than a run has.
+            journal.bring_state_forward(no).ok()?;
             let records = journal.records(no).ok()?;
             let states: Vec<_> = records.iter().filter(|(record, _)| matches!(record, Record::State(_))).collect();
             let (record, bytes) = states.get(random.below(states.len().max(1) as u64) as usize)?;

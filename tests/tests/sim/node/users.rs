@@ -71,7 +71,7 @@ impl Machine {
             sleep(LOOK).await;
             let Some(status) = self.command(&Wanted::Status).await else { return };
             let served = status["ledgers"].as_array().into_iter().flatten();
-            let Some(ledger) = served.into_iter().find(|ledger| ledger["ledger"] == LEDGER) else { continue };
+            let Some(ledger) = served.into_iter().find(|ledger| ledger["name"] == LEDGER) else { continue };
             self.orders.set(ledger["can go on"] == true && ledger["role"] == "owner");
             let suspended = ledger["service"].as_str().is_some_and(|service| service.starts_with("suspended"));
             let why_not = ledger["why not"].as_str().map(str::to_owned);
