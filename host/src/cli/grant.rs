@@ -23,7 +23,7 @@ use reprise_receipts::{
 use std::{fs, io, path::Path};
 
 /// Signs, and adds the signature to those that are in the file already.
-pub(super) fn sign(options: &GrantOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(super) fn sign(options: &GrantOptions, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     let key = |text: &str, what: &str| {
         let weak = || CliError::Usage(format!("{what}: expected 64 hexadecimal digits of a public key"));
         keys::parse_public(text).ok_or_else(weak)
@@ -58,8 +58,8 @@ pub(super) fn sign(options: &GrantOptions, dir: &Path, print: Printer) -> Result
 
 /// The ledger and the epoch to begin; from the journal, unless both are given in full.
 fn target(options: &GrantOptions, dir: &Path) -> Result<(LedgerId, u64), CliError> {
-    if let (Ok(ledger), Some(epoch)) = (options.ledger.parse(), options.epoch) {
-        return Ok((ledger, epoch));
+    if let Some(whole) = options.whole() {
+        return Ok(whole);
     }
     let node = Node::open(dir, Access::Read)?;
     let entry = node.find_ledger(&options.ledger)?;
@@ -77,7 +77,7 @@ fn target(options: &GrantOptions, dir: &Path) -> Result<(LedgerId, u64), CliErro
 }
 
 /// Hands a grant to the node that runs here; without one, this node enters the epoch if nobody else has a say.
-pub(super) fn take(dir: &Path, ledger: &str, path: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(super) fn take(dir: &Path, ledger: &str, path: &Path, print: &Printer) -> Result<Exit, CliError> {
     let bytes = crate::node::read_bounded(path, GRANT_FILE_BYTES_MAX as u64)?;
     let grant = std::str::from_utf8(&bytes).ok().and_then(succession::of_file);
     let (of, grant) = grant.ok_or_else(|| CliError::Usage(format!("{}: it is not a grant", path.display())))?;
@@ -118,7 +118,7 @@ pub(super) fn is_alone(dir: &Path, entry: &LedgerEntry) -> Result<(), CliError> 
     Ok(())
 }
 
-fn enter(node: &Node, entry: &LedgerEntry, grant: SignedCommand, print: Printer) -> Result<Exit, CliError> {
+fn enter(node: &Node, entry: &LedgerEntry, grant: SignedCommand, print: &Printer) -> Result<Exit, CliError> {
     let (open, own) = (node.open_ledger(entry)?, keys::node(node.dir())?.public());
     let is_ours = |owner: &PublicKey| *owner == own;
     match &grant.command {

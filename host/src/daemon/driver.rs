@@ -264,6 +264,7 @@ impl Driver {
                 let _ = reply.send(self.take_grant(now_ms, &ledger, &grant));
             }
             Happening::Resume { ledger, reply } => self.order_resume(&ledger, reply),
+            Happening::Currency { reply } => drop(reply.send(self.currency())),
             Happening::Query { query, reply } => {
                 let _ = reply.send(self.report(query));
             }

@@ -1,6 +1,9 @@
 //! What the driver is told, by whoever runs beside it.
 
-use super::reconcile::{Looked, Remains, Restored};
+use super::{
+    commands::Currency,
+    reconcile::{Looked, Remains, Restored},
+};
 use crate::{
     link::{Receiving, Session},
     orderer::Proposal,
@@ -48,6 +51,8 @@ pub(super) enum Happening {
     Resume { ledger: String, reply: oneshot::Sender<Result<(), String>> },
     /// An operator hands in the grant of a ledger, encoded.
     Take { ledger: String, grant: Vec<u8>, reply: oneshot::Sender<Result<u64, String>> },
+    /// Somebody is about to read, and asks how current the ledgers are.
+    Currency { reply: oneshot::Sender<Currency> },
     /// Somebody asks.
     Query { query: Query, reply: oneshot::Sender<Value> },
 }
