@@ -38,7 +38,7 @@ mod text;
 mod trio;
 mod verify;
 
-use args::{Arguments, Class, Command};
+use args::{Arguments, CheckpointCommand, Class, Command};
 use clap::Parser;
 use error::{CliError, Exit};
 use place::Place;
@@ -77,6 +77,11 @@ fn run(arguments: &Arguments) -> Result<Exit, CliError> {
         && let Some(running) = node::client(dir)?
     {
         return inside::ask(running, class, dir);
+    }
+    if let Command::Checkpoint(CheckpointCommand::Create { ledger }) = &arguments.command
+        && let Some(running) = node::client(dir)?
+    {
+        return node::checkpoint(running, ledger, dir, arguments.json);
     }
     match &arguments.command {
         Command::Init => status::init(dir, print),

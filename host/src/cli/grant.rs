@@ -20,7 +20,12 @@ use reprise_receipts::{
     LedgerId, PublicKey,
     command::{Command, SignedCommand},
 };
-use std::{fs, io, path::Path};
+use serde_json::Value;
+use std::{fs, io, path::Path, thread::sleep, time::Duration};
+
+/// How often it is asked whether a new owner orders inputs, and the time between.
+const ENTER_QUESTIONS_MAX: u32 = 100;
+const ENTER_PAUSE: Duration = Duration::from_millis(100);
 
 /// Signs, and adds the signature to those that are in the file already.
 pub(super) fn sign(options: &GrantOptions, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
@@ -82,12 +87,13 @@ pub(super) fn take(dir: &Path, ledger: &str, path: &Path, print: &Printer) -> Re
     let grant = std::str::from_utf8(&bytes).ok().and_then(succession::of_file);
     let (of, grant) = grant.ok_or_else(|| CliError::Usage(format!("{}: it is not a grant", path.display())))?;
     if let Some(client) = client(dir)? {
-        let grant = succession::hex(&encode(&grant));
-        let answer = client.ask(&Wanted::Take { ledger: ledger.to_owned(), grant }).map_err(gone)?;
+        let wanted = Wanted::Take { ledger: ledger.to_owned(), grant: succession::hex(&encode(&grant)) };
+        let answer = client.ask(&wanted).map_err(gone)?;
         if let Some(error) = answer["error"].as_str() {
             return Err(CliError::Refusal(error.to_owned()));
         }
-        print.record(Record::new().with("ledger", ledger).with("epoch", answer["epoch"].clone()));
+        let record = Record::new().with("ledger", ledger).with("epoch", answer["epoch"].clone());
+        print.record(what_next(record, dir, of, &grant.command)?);
         return Ok(Exit::Done);
     }
     let node = Node::open(dir, Access::Write)?;
@@ -97,6 +103,31 @@ pub(super) fn take(dir: &Path, ledger: &str, path: &Path, print: &Printer) -> Re
     }
     is_alone(dir, &entry)?;
     enter(&node, &entry, grant, print)
+}
+
+/// A grant that was handed in is promised; what comes of it is waited for where this node is the new owner.
+fn what_next(record: Record, dir: &Path, ledger: LedgerId, command: &Command) -> Result<Record, CliError> {
+    let Command::Epoch { to, owner, .. } = command else { return Ok(record) };
+    if *owner != keys::node(dir)?.public() {
+        return Ok(record.with("next", format!("node {owner} begins the epoch as soon as it has the grant")));
+    }
+    for _ in 0..ENTER_QUESTIONS_MAX {
+        let Some(running) = client(dir)? else { break };
+        if orders(&running.ask(&Wanted::Status).map_err(gone)?, ledger, *to) {
+            return Ok(record.with("entered", true));
+        }
+        sleep(ENTER_PAUSE);
+    }
+    Ok(record.with("entered", false).with(
+        "next",
+        "this node takes events when a quorum has answered what they have, and it has caught up: `reprise status` says so",
+    ))
+}
+
+/// A running node orders the inputs of a ledger, in this epoch or a later one.
+fn orders(status: &Value, ledger: LedgerId, epoch: u64) -> bool {
+    let row = status["ledgers"].as_array().into_iter().flatten().find(|row| row["id"] == ledger.to_string());
+    row.is_some_and(|row| row["epoch"].as_u64() >= Some(epoch) && row["role"] == "owner" && row["can go on"] == true)
 }
 
 /// Other members may have more of the ledger than this node, or other things: a running node asks them first.

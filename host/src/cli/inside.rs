@@ -23,6 +23,7 @@ use crate::{
 use clap::Parser;
 use std::{
     env,
+    ffi::OsString,
     io::{self, Write},
     path::Path,
     sync::Arc,
@@ -33,12 +34,13 @@ pub(super) fn ask(running: Client, class: Class, dir: &Path) -> Result<Exit, Cli
     if class == Class::Changes {
         return Err(changes(dir));
     }
-    let text = |text: std::ffi::OsString| {
-        let not_text = |_| CliError::Usage("a running node takes arguments and directories in UTF-8 only".to_owned());
-        text.into_string().map_err(not_text)
-    };
-    let here = env::current_dir().map_err(|error| CliError::File { path: ".".into(), error })?;
     let arguments = env::args_os().skip(1).map(text).collect::<Result<Vec<_>, _>>()?;
+    command(running, arguments)
+}
+
+/// Lets the running node run a command line, and prints what it says.
+pub(super) fn command(running: Client, arguments: Vec<String>) -> Result<Exit, CliError> {
+    let here = env::current_dir().map_err(|error| CliError::File { path: ".".into(), error })?;
     let wanted = Wanted::Command { arguments, directory: text(here.into_os_string())?.into() };
     let answer = running.ask(&wanted).map_err(gone)?;
     if let Some(error) = answer["error"].as_str() {
@@ -53,6 +55,11 @@ pub(super) fn ask(running: Client, class: Class, dir: &Path) -> Result<Exit, Cli
     let _ = io::stdout().write_all(out.as_bytes());
     let _ = io::stderr().write_all(errors.as_bytes());
     Exit::of(exit).ok_or_else(|| CliError::Fault(format!("the running node ends the command with {exit}")))
+}
+
+fn text(text: OsString) -> Result<String, CliError> {
+    let not_text = |_| CliError::Usage("a running node takes arguments and directories in UTF-8 only".to_owned());
+    text.into_string().map_err(not_text)
 }
 
 /// The commands of this program.

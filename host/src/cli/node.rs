@@ -4,7 +4,7 @@ use super::{
     args::{FederationCommand, NodeCommand, ReconcileOptions, SubmitOptions},
     error::{CliError, Exit},
     grant,
-    inside::Inside,
+    inside::{self, Inside},
     report::{Printer, say},
     text,
 };
@@ -115,6 +115,17 @@ pub(crate) fn status(client: Client, print: &Printer) -> Result<Exit, CliError> 
     let healthy = status["ledgers"].as_array().is_some_and(|rows| rows.iter().all(|row| row["can go on"] == true));
     record(&status, print);
     if healthy { Ok(Exit::Done) } else { Ok(Exit::Refused) }
+}
+
+/// `reprise checkpoint create` on a running node: its owner makes one out of its turn. It is shown as `show` does.
+pub(super) fn checkpoint(client: Client, ledger: &str, dir: &Path, json: bool) -> Result<Exit, CliError> {
+    let answer = client.ask(&Wanted::Checkpoint { ledger: ledger.to_owned() }).map_err(gone)?;
+    if let Some(error) = answer["error"].as_str() {
+        return Err(CliError::Refusal(error.to_owned()));
+    }
+    let size = answer["receipts"].to_string();
+    let show = ["checkpoint", "show", ledger, &size].into_iter().chain(json.then_some("--json"));
+    inside::command(running(dir)?, show.map(str::to_owned).collect())
 }
 
 /// `reprise submit` to a running node. The time of an event is its own, as in its line.

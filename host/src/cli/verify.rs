@@ -11,7 +11,7 @@ use super::{
     text,
 };
 use crate::{
-    journal::LedgerEntry,
+    journal::{LedgerEntry, LedgerReader},
     node::{Access, EngineChoice, Node},
     verify::{self, VerifyError},
 };
@@ -42,14 +42,22 @@ pub(crate) fn run(options: &VerifyOptions, place: &Place<'_>, print: &Printer) -
     let reader = node.journal().read(entry.no)?;
     let (size, first) = (reader.size()?, reader.base().map_or(0, |base| base.size));
     let range = options.range.as_deref().map(|range| text::parse_range(range, size)).transpose()?;
-    let range = range.unwrap_or(first..size);
+    let attested = if place.is_shared() { attested(&reader, first)? } else { size };
+    let range = range.unwrap_or(first..attested);
     let jobs = options.jobs.map_or_else(|| processors(place), usize::from);
     let options = verify::VerifyOptions { range: Some(range.clone()), engine: options.engine.into(), jobs };
     let verdict = with_progress(&node, &entry, &options, range.end - range.start, print)?;
     let report = report(&entry.genesis.name, &verdict, options.engine);
     let report = finality::of_ledger(report, &node, &entry, &verdict)?;
-    print.record(advise(report, &entry, &range, first));
+    let report = advise(report, &entry, &range, first);
+    // Of a ledger that goes on, the last receipts are attested in a moment.
+    print.record(if attested < size { report.with("not attested yet", size - attested) } else { report });
     Ok(exit(&verdict))
+}
+
+/// Receipts that are attested.
+fn attested(reader: &LedgerReader, first: u64) -> Result<u64, CliError> {
+    Ok(reader.last_attestation()?.map_or(first, |(seq, _)| seq + 1).max(first))
 }
 
 fn ledger<'a>(place: &'a Place<'_>, selector: &str) -> Result<(Opened<'a>, LedgerEntry), CliError> {

@@ -3,13 +3,13 @@
 //! [`Commands`], so that nothing here depends on it.
 
 use super::happening::Happening;
-use crate::node::Node;
+use crate::{journal::StoredCheckpoint, node::Node};
 use reprise_receipts::LedgerId;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, thread, time::Duration};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 /// Commands that run at the same time.
@@ -20,6 +20,9 @@ const TAKEN_MAX: usize = 8;
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 /// How long a node that stops waits for commands that run. What they only read is given up then.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is asked whether a checkpoint is signed, and the time between.
+const CHECKPOINT_QUESTIONS_MAX: u32 = 1_200;
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs commands over an open node.
 pub trait Commands: Send + Sync {
@@ -106,6 +109,34 @@ impl JournalDesk {
             Ok(Told { out, errors, exit }) => json!({ "out": out, "errors": errors, "exit": exit }),
             Err(_) => json!({ "error": "the command failed inside the node: its log says more" }),
         }
+    }
+
+    /// Lets the owner's pipeline make a checkpoint, and waits until it is in the journal: the receipts that it is over.
+    pub(super) async fn checkpoint(&self, ledger: &str, happenings: &mpsc::Sender<Happening>) -> Value {
+        let mut least = None;
+        for _ in 0..CHECKPOINT_QUESTIONS_MAX {
+            // Asked again each time: one that was in the making may have been over fewer receipts.
+            let (reply, answer) = oneshot::channel();
+            let _ = happenings.send(Happening::Checkpoint { ledger: ledger.to_owned(), reply }).await;
+            let (no, size) = match answer.await {
+                Ok(Ok(asked)) => asked,
+                Ok(Err(why)) => return json!({ "error": why }),
+                Err(_) => return json!({ "error": "the node stops" }),
+            };
+            let least = *least.get_or_insert(size);
+            let is_it = |kept: &StoredCheckpoint| kept.restorable && kept.record.claim.size >= least;
+            match self.node.journal().checkpoints(no) {
+                Ok(checkpoints) => match checkpoints.into_iter().find(is_it) {
+                    Some(made) => return json!({ "receipts": made.record.claim.size }),
+                    None => sleep(CHECKPOINT_PAUSE).await,
+                },
+                Err(error) => return json!({ "error": error.to_string() }),
+            }
+        }
+        let seconds = (CHECKPOINT_PAUSE * CHECKPOINT_QUESTIONS_MAX).as_secs();
+        json!({ "error": format!(
+            "no checkpoint after {seconds} s: a large state takes longer; `reprise checkpoint list` shows it when it is there"
+        ) })
     }
 
     /// No further commands; returns when those that run have ended, or will not soon.

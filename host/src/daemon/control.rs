@@ -1,7 +1,7 @@
 //! The socket by which commands reach a running node: `control.sock` in its directory, mode 0600, JSON lines.
 //!
 //! The first line says what is wanted: `{"do":"status"}`, `peers`, `federation`, `decisions`, `stop`,
-//! `{"do":"resume","ledger":"..."}`, `{"do":"take","ledger":"...","grant":"..."}`,
+//! `{"do":"resume","ledger":"..."}`, `{"do":"checkpoint","ledger":"..."}`, `{"do":"take","ledger":"...","grant":"..."}`,
 //! `{"do":"reconcile","ledger":null,"act":false}`, `{"do":"command","arguments":["..."],"directory":"..."}`, or
 //! `{"do":"submit","ledger":"..."}`. All but the last are answered with one line; that of a `command` has what goes to
 //! standard output and to standard error, and the exit code: `{"out":"...","errors":"...","exit":0}`. After `submit` come events, one a
@@ -68,6 +68,11 @@ pub enum Wanted {
         ledger: String,
         /// The signed command, encoded, in hexadecimal digits.
         grant: String,
+    },
+    /// Make a checkpoint of a ledger now. Answered when it is signed.
+    Checkpoint {
+        /// The ledger's name, or the first digits of its id.
+        ledger: String,
     },
     /// Run a command over the journal: see [`super::commands`].
     Command {
@@ -164,16 +169,27 @@ pub(super) async fn command(
         }
         Ok(Wanted::Resume { ledger }) => answer(&mut to, &resume(happenings, ledger).await).await,
         Ok(Wanted::Take { ledger, grant }) => answer(&mut to, &take(happenings, ledger, &grant).await).await,
+        Ok(Wanted::Checkpoint { ledger }) => {
+            let told = match &desk.journal {
+                Some(journal) => journal.checkpoint(&ledger, happenings).await,
+                None => no_journal(),
+            };
+            answer(&mut to, &told).await
+        }
         Ok(Wanted::Command { arguments, directory }) => {
             let told = match &desk.journal {
                 Some(journal) => journal.run(Asked { arguments, directory }, happenings).await,
-                None => json!({ "error": "this node runs no commands over its journal" }),
+                None => no_journal(),
             };
             answer(&mut to, &told).await
         }
         Ok(Wanted::Submit { ledger }) => submit(&ledger, &mut from, to, happenings).await,
         Err(error) => answer(&mut to, &json!({ "error": error.to_string() })).await,
     }
+}
+
+fn no_journal() -> Value {
+    json!({ "error": "this node runs no commands over its journal" })
 }
 
 async fn ask(happenings: &mpsc::Sender<Happening>, query: Query) -> Value {

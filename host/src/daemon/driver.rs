@@ -3,6 +3,7 @@
 
 mod actions;
 mod attest;
+mod checkpoint;
 mod finals;
 mod growth;
 mod report;
@@ -260,6 +261,7 @@ impl Driver {
             Happening::Reconcile { ledger, act, reply } => {
                 let _ = reply.send(self.would_decide(ledger.as_deref(), act));
             }
+            Happening::Checkpoint { ledger, reply } => drop(reply.send(self.checkpoint(now_ms, &ledger))),
             Happening::Take { ledger, grant, reply } => {
                 let _ = reply.send(self.take_grant(now_ms, &ledger, &grant));
             }

@@ -108,3 +108,6 @@ impl EvidenceCommand {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
