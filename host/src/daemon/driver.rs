@@ -3,6 +3,7 @@
 
 mod actions;
 mod attest;
+mod checkpoint;
 mod finals;
 mod growth;
 mod report;
@@ -260,10 +261,12 @@ impl Driver {
             Happening::Reconcile { ledger, act, reply } => {
                 let _ = reply.send(self.would_decide(ledger.as_deref(), act));
             }
+            Happening::Checkpoint { ledger, reply } => drop(reply.send(self.checkpoint(now_ms, &ledger))),
             Happening::Take { ledger, grant, reply } => {
                 let _ = reply.send(self.take_grant(now_ms, &ledger, &grant));
             }
             Happening::Resume { ledger, reply } => self.order_resume(&ledger, reply),
+            Happening::Currency { reply } => drop(reply.send(self.currency())),
             Happening::Query { query, reply } => {
                 let _ = reply.send(self.report(query));
             }

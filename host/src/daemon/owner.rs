@@ -169,6 +169,14 @@ impl Owner {
         }
     }
 
+    /// Lets the pipeline make a checkpoint now.
+    pub(super) fn checkpoint(&mut self) {
+        if self.requests.is_some() && self.backlog.back() != Some(&Request::Checkpoint) {
+            self.backlog.push_back(Request::Checkpoint);
+            self.feed();
+        }
+    }
+
     /// Gives the pipeline what it has room for.
     pub(super) fn feed(&mut self) {
         let Some(requests) = &self.requests else { return };
