@@ -167,6 +167,12 @@ impl LocalOrderer {
     }
 }
 
+impl Default for LocalOrderer {
+    fn default() -> Self {
+        Self::new(TimeSource::default())
+    }
+}
+
 impl From<TimeSource> for LocalOrderer {
     fn from(time_source: TimeSource) -> Self {
         Self::new(time_source)

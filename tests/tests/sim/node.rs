@@ -79,10 +79,7 @@ pub struct Packages {
 impl Packages {
     pub fn read() -> Self {
         let package = |name: &str| decode_canonical(&fs::read(fixture(name)).unwrap()).unwrap();
-        Self {
-            lease: package("packages/lease-1.0.0.reprise"),
-            reconcile: package("packages/reconcile-1.0.0.reprise"),
-        }
+        Self { lease: package("packages/lease-1.0.0.reprise"), reconcile: package("packages/reconcile-1.0.0.reprise") }
     }
 }
 
