@@ -17,7 +17,7 @@ use crate::{
 };
 use std::{path::Path, time::UNIX_EPOCH};
 
-pub(crate) fn run(options: &AdvanceOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(options: &AdvanceOptions, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     let to_ms = parse_time(&options.to)?;
     if let Some(running) = client(dir)? {
         return on_a_running_node(options, to_ms, running, print);
@@ -49,7 +49,7 @@ pub(crate) fn run(options: &AdvanceOptions, dir: &Path, print: Printer) -> Resul
 }
 
 /// The same, done by the node that has the ledger. Its deliveries are its own, so there is one line for all of them.
-fn on_a_running_node(options: &AdvanceOptions, to_ms: u64, running: Client, print: Printer) -> Result<Exit, CliError> {
+fn on_a_running_node(options: &AdvanceOptions, to_ms: u64, running: Client, print: &Printer) -> Result<Exit, CliError> {
     let answer = running.ask(&Wanted::Advance { ledger: options.ledger.clone(), to_ms }).map_err(gone)?;
     if let Some(why) = answer["error"].as_str() {
         return Err(CliError::Refusal(why.to_owned()));

@@ -3,6 +3,7 @@
 use super::{
     error::{CliError, Exit},
     node::{client, gone},
+    place::Place,
     report::{Printer, Record},
 };
 use crate::{
@@ -11,27 +12,27 @@ use crate::{
         DriverKind, DriversError,
         config::{self, Change, Drivers},
     },
-    node::{Access, Node},
+    node::Access,
 };
 use reprise_abi::limits::NAME_BYTES_MAX;
 use serde_json::Value;
-use std::path::Path;
 
 /// Changes the drivers of a ledger as asked, and shows them.
 pub(crate) fn run(
-    dir: &Path,
+    place: &Place<'_>,
     ledger: &str,
     set: &[String],
     unset: &[String],
-    print: Printer,
+    print: &Printer,
 ) -> Result<Exit, CliError> {
     let set = set.iter().map(|assignment| parse(assignment)).collect::<Result<_, _>>()?;
     let change = Change { set, unset: unset.to_vec() };
-    let drivers = match client(dir)? {
+    let changes = change != Change::default();
+    let running = if changes { client(place.dir())? } else { None };
+    let drivers = match running {
         Some(running) => change_running(running, ledger, change)?,
         None => {
-            let changes = change != Change::default();
-            let node = Node::open(dir, if changes { Access::Write } else { Access::Read })?;
+            let node = place.open(if changes { Access::Write } else { Access::Read })?;
             let entry = node.find_ledger(ledger)?;
             config::change(node.dir(), entry.id, change).map_err(fault)?
         }

@@ -5,31 +5,28 @@ use super::{
     checkpoint, drivers,
     error::{CliError, Exit},
     grant, operate,
+    place::Place,
     report::{Printer, Record},
     status, text,
 };
-use crate::{
-    journal::LedgerEntry,
-    node::{Access, Node},
-};
+use crate::{journal::LedgerEntry, node::Access};
 use reprise_receipts::system::epochs::Term;
-use std::path::Path;
 
-pub(crate) fn run(command: &LedgerCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &LedgerCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
     match command {
-        LedgerCommand::Create { name, package } => create(dir, name, package, print),
-        LedgerCommand::List => list(dir, print),
-        LedgerCommand::Show { ledger } => show(dir, ledger, print),
-        LedgerCommand::Drivers { ledger, set, unset } => drivers::run(dir, ledger, set, unset, print),
-        LedgerCommand::Set(options) => checkpoint::set(options, dir, print),
-        LedgerCommand::Resume { ledger } => operate::resume(dir, ledger, print),
-        LedgerCommand::Upgrade { ledger, package } => operate::upgrade(dir, ledger, package, print),
-        LedgerCommand::Grant(options) => grant::sign(options, dir, print),
+        LedgerCommand::Create { name, package } => create(place, name, package, print),
+        LedgerCommand::List => list(place, print),
+        LedgerCommand::Show { ledger } => show(place, ledger, print),
+        LedgerCommand::Drivers { ledger, set, unset } => drivers::run(place, ledger, set, unset, print),
+        LedgerCommand::Set(options) => checkpoint::set(options, place, print),
+        LedgerCommand::Resume { ledger } => operate::resume(place.dir(), ledger, print),
+        LedgerCommand::Upgrade { ledger, package } => operate::upgrade(place.dir(), ledger, package, print),
+        LedgerCommand::Grant(options) => grant::sign(options, place.dir(), print),
     }
 }
 
-fn create(dir: &Path, name: &str, package: &str, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Write)?;
+fn create(place: &Place<'_>, name: &str, package: &str, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Write)?;
     let (digest, _) = node.find_package(package)?;
     if node.find_ledger(name).is_ok() {
         return Err(CliError::Refusal(format!("there is a ledger `{name}` already: choose another name")));
@@ -39,25 +36,27 @@ fn create(dir: &Path, name: &str, package: &str, print: Printer) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-fn list(dir: &Path, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+fn list(place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Read)?;
     let mut rows = Vec::new();
     for entry in node.journal().ledgers()? {
         let reader = node.journal().read(entry.no)?;
-        rows.push(
-            Record::new()
-                .with("name", entry.genesis.name.clone())
-                .with("receipts", reader.size()?)
-                .with("id", entry.id.to_string())
-                .with("package", text::digest(entry.genesis.package)),
-        );
+        let row = Record::new()
+            .with("name", entry.genesis.name.clone())
+            .with("receipts", reader.size()?)
+            .with("id", entry.id.to_string())
+            .with("package", text::digest(entry.genesis.package));
+        rows.push(match node.staleness(&entry)? {
+            Some(stale) if print.is_json() => row.with("stale", stale),
+            _ => row,
+        });
     }
     print.rows(rows);
     Ok(Exit::Done)
 }
 
-fn show(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+fn show(place: &Place<'_>, ledger: &str, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Read)?;
     let entry = node.find_ledger(ledger)?;
     let operators: Vec<_> = entry.genesis.operators.iter().map(ToString::to_string).collect();
     let incidents = node.journal().read(entry.no)?.incidents()?;

@@ -25,7 +25,7 @@ use std::path::Path;
 const PLACES_MAX: u32 = 8;
 
 /// Lifts the halt of a ledger.
-pub(super) fn resume(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
+pub(super) fn resume(dir: &Path, ledger: &str, print: &Printer) -> Result<Exit, CliError> {
     let desk = Desk::open(dir, ledger)?;
     let stand = desk.stand(None)?;
     let (id, command) = stand.resume().ok_or_else(|| CliError::Refusal(format!("ledger `{ledger}` is not halted")))?;
@@ -33,7 +33,7 @@ pub(super) fn resume(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, C
 }
 
 /// Puts another package in force.
-pub(super) fn upgrade(dir: &Path, ledger: &str, package: &str, print: Printer) -> Result<Exit, CliError> {
+pub(super) fn upgrade(dir: &Path, ledger: &str, package: &str, print: &Printer) -> Result<Exit, CliError> {
     let desk = Desk::open(dir, ledger)?;
     let mut places = 1;
     loop {
@@ -102,7 +102,7 @@ impl<'a> Desk<'a> {
                 let operator = keys::read_signing(&dir.join("keys").join("operator.key"))?;
                 let event = operators::event(stand.ledger, id, command, &operator);
                 let (ledger, id) = ((*ledger).to_owned(), event.id);
-                let wanted = Wanted::Command { ledger, id, command: succession::hex(&event.payload) };
+                let wanted = Wanted::Order { ledger, id, command: succession::hex(&event.payload) };
                 Ordered::of(&running(dir)?.ask(&wanted).map_err(gone)?)
             }
         }
@@ -125,7 +125,7 @@ impl Ordered {
         self.class == OutcomeClass::Rejected.name() && self.code == u64::from(CommandError::OtherPlace as u32)
     }
 
-    fn print(&self, print: Printer) -> Exit {
+    fn print(&self, print: &Printer) -> Exit {
         print.record(
             Record::new().with("receipt", self.seq).with("outcome", self.class.clone()).with("code", self.code),
         );

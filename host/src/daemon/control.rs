@@ -1,18 +1,23 @@
 //! The socket by which commands reach a running node: `control.sock` in its directory, mode 0600, JSON lines.
 //!
 //! The first line says what is wanted: `{"do":"status"}`, `peers`, `federation`, `decisions`, `stop`,
-//! `{"do":"resume","ledger":"..."}`, `{"do":"take","ledger":"...","grant":"..."}`,
+//! `{"do":"resume","ledger":"..."}`, `{"do":"checkpoint","ledger":"..."}`, `{"do":"take","ledger":"...","grant":"..."}`,
 //! `{"do":"reconcile","ledger":null,"act":false}`, `{"do":"advance","ledger":"...","to_ms":0}`,
-//! `{"do":"stands","ledger":"...","package":null}`, `{"do":"command","ledger":"...","id":"...","command":"..."}`,
-//! `{"do":"drivers","ledger":"...","set":{},"unset":[]}`, or `{"do":"submit","ledger":"..."}`. All but the last are
-//! answered with one line. After `submit` come events, one a line, as in a file; each is answered with one line as soon as its answer holds, not always in their order. A line
-//! `{"end":true}` comes when all are answered.
+//! `{"do":"stands","ledger":"...","package":null}`, `{"do":"order","ledger":"...","id":"...","command":"..."}`,
+//! `{"do":"drivers","ledger":"...","set":{},"unset":[]}`, `{"do":"command","arguments":["..."],"directory":"..."}`, or
+//! `{"do":"submit","ledger":"..."}`. All but the last are answered with one line; that of a `command` has what goes to
+//! standard output and to standard error, and the exit code: `{"out":"...","errors":"...","exit":0}`. After `submit` come
+//! events, one a line, as in a file; each is answered with one line as soon as its answer holds, not always in their order.
+//! A line `{"end":true}` comes when all are answered.
 
 mod operate;
 
 pub(super) use operate::of_words;
 
-use super::happening::{Happening, Query, Reply};
+use super::{
+    commands::{Asked, JournalDesk},
+    happening::{Happening, Query, Reply},
+};
 use crate::{
     events::{self, LINE_BYTES_MAX},
     pipeline::{Advanced, Answer},
@@ -86,7 +91,7 @@ pub enum Wanted {
         package: Option<String>,
     },
     /// Order an operators' command.
-    Command {
+    Order {
         /// The ledger's name, or the first digits of its id.
         ledger: String,
         /// The id of the event that carries it.
@@ -102,6 +107,18 @@ pub enum Wanted {
         set: BTreeMap<String, String>,
         /// Drivers that nothing carries out any more.
         unset: Vec<String>,
+    },
+    /// Make a checkpoint of a ledger now. Answered when it is signed.
+    Checkpoint {
+        /// The ledger's name, or the first digits of its id.
+        ledger: String,
+    },
+    /// Run a command over the journal: see [`super::commands`].
+    Command {
+        /// The command line, without the name of the program.
+        arguments: Vec<String>,
+        /// Where whoever asks is.
+        directory: PathBuf,
     },
     /// Events follow.
     Submit {
@@ -120,13 +137,21 @@ pub fn path(node: &Path) -> PathBuf {
 pub(super) struct Control {
     listener: UnixListener,
     path: PathBuf,
-    happenings: mpsc::Sender<Happening>,
-    stop: mpsc::Sender<()>,
+    desk: Desk,
+}
+
+/// Where commands are served.
+#[derive(Clone)]
+pub(super) struct Desk {
+    pub(super) happenings: mpsc::Sender<Happening>,
+    pub(super) stop: mpsc::Sender<()>,
+    /// What runs over the journal; nothing does in a simulation.
+    pub(super) journal: Option<JournalDesk>,
 }
 
 impl Control {
     /// Opens the socket. What an earlier process left there is replaced: this one has the journal, so that one is gone.
-    pub(super) fn open(node: &Path, happenings: mpsc::Sender<Happening>, stop: mpsc::Sender<()>) -> io::Result<Self> {
+    pub(super) fn open(node: &Path, desk: Desk) -> io::Result<Self> {
         let path = path(node);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -135,7 +160,7 @@ impl Control {
         let listener = UnixListener::bind(&path)?;
         // The directory is private; the mode says it once more.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-        Ok(Self { listener, path, happenings, stop })
+        Ok(Self { listener, path, desk })
     }
 
     /// Serves commands for ever.
@@ -144,10 +169,10 @@ impl Control {
         loop {
             let Ok(place) = places.clone().acquire_owned().await else { return };
             let Ok((stream, _)) = self.listener.accept().await else { continue };
-            let (happenings, stop) = (self.happenings.clone(), self.stop.clone());
+            let desk = self.desk.clone();
             tokio::spawn(async move {
                 let (from, to) = stream.into_split();
-                if let Err(error) = command(from, to, &happenings, &stop).await {
+                if let Err(error) = command(from, to, &desk).await {
                     tracing::debug!(%error, "a command went away");
                 }
                 drop(place);
@@ -166,9 +191,9 @@ impl Drop for Control {
 pub(super) async fn command(
     from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin + Send + 'static,
-    happenings: &mpsc::Sender<Happening>,
-    stop: &mpsc::Sender<()>,
+    desk: &Desk,
 ) -> io::Result<()> {
+    let happenings = &desk.happenings;
     let mut from = BufReader::new(from);
     let Some(line) = line(&mut from).await? else { return Ok(()) };
     match serde_json::from_slice(&line) {
@@ -178,7 +203,7 @@ pub(super) async fn command(
         Ok(Wanted::Decisions) => answer(&mut to, &ask(happenings, Query::Decisions).await).await,
         Ok(Wanted::Reconcile { ledger, act }) => answer(&mut to, &reconcile(happenings, ledger, act).await).await,
         Ok(Wanted::Stop) => {
-            let _ = stop.try_send(());
+            let _ = desk.stop.try_send(());
             answer(&mut to, &json!({ "stops": true })).await
         }
         Ok(Wanted::Resume { ledger }) => answer(&mut to, &resume(happenings, ledger).await).await,
@@ -189,15 +214,33 @@ pub(super) async fn command(
         Ok(Wanted::Stands { ledger, package }) => {
             answer(&mut to, &operate::stands(happenings, ledger, package).await).await
         }
-        Ok(Wanted::Command { ledger, id, command }) => {
-            answer(&mut to, &operate::command(happenings, ledger, id, &command).await).await
+        Ok(Wanted::Order { ledger, id, command }) => {
+            answer(&mut to, &operate::order(happenings, ledger, id, &command).await).await
         }
         Ok(Wanted::Drivers { ledger, set, unset }) => {
             answer(&mut to, &operate::drivers(happenings, ledger, set, unset).await).await
         }
+        Ok(Wanted::Checkpoint { ledger }) => {
+            let told = match &desk.journal {
+                Some(journal) => journal.checkpoint(&ledger, happenings).await,
+                None => no_journal(),
+            };
+            answer(&mut to, &told).await
+        }
+        Ok(Wanted::Command { arguments, directory }) => {
+            let told = match &desk.journal {
+                Some(journal) => journal.run(Asked { arguments, directory }, happenings).await,
+                None => no_journal(),
+            };
+            answer(&mut to, &told).await
+        }
         Ok(Wanted::Submit { ledger }) => submit(&ledger, &mut from, to, happenings).await,
         Err(error) => answer(&mut to, &json!({ "error": error.to_string() })).await,
     }
+}
+
+fn no_journal() -> Value {
+    json!({ "error": "this node runs no commands over its journal" })
 }
 
 async fn ask(happenings: &mpsc::Sender<Happening>, query: Query) -> Value {

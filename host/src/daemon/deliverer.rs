@@ -182,7 +182,7 @@ impl Delivering {
         for _ in 0..rounds_max {
             let clock_ms = match self.parts.clock {
                 Clock::Events => None,
-                Clock::Wall => Some(self.parts.world.clock_ms()),
+                Clock::Wall => Some(self.parts.world.now_ms()),
             };
             let done = rounds::round(pump, self, at_ms.max(clock_ms.unwrap_or(0)), log)?;
             if std::mem::take(&mut pump.driver_mut().held_back) {

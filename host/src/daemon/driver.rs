@@ -3,6 +3,7 @@
 
 mod actions;
 mod attest;
+mod checkpoint;
 mod finals;
 mod growth;
 mod outward;
@@ -264,22 +265,22 @@ impl Driver {
                 self.ended(ledger, number);
             }
             Happening::Submit { ledger, proposal, reply } => self.submit(now_ms, &ledger, *proposal, reply),
-            Happening::Advance { ledger, to_ms, reply } => self.advance(now_ms, &ledger, to_ms, reply),
-            Happening::Deliver { ledger, at_ms, reply } => self.deliver(now_ms, &ledger, at_ms, reply),
-            Happening::Drivers { ledger, change, reply } => {
-                let _ = reply.send(self.change_drivers(&ledger, change));
-            }
-            Happening::Stands { ledger, package, reply } => self.stands(&ledger, package, reply),
+            happening @ (Happening::Advance { .. }
+            | Happening::Deliver { .. }
+            | Happening::Drivers { .. }
+            | Happening::Stands { .. }) => self.asked_outward(now_ms, happening),
             Happening::Looked(looked) => self.looked(*looked),
             Happening::Remains(remains) => self.remains_cut(*remains),
             Happening::Restored(restored) => self.restored(restored),
             Happening::Reconcile { ledger, act, reply } => {
                 let _ = reply.send(self.would_decide(ledger.as_deref(), act));
             }
+            Happening::Checkpoint { ledger, reply } => drop(reply.send(self.checkpoint(now_ms, &ledger))),
             Happening::Take { ledger, grant, reply } => {
                 let _ = reply.send(self.take_grant(now_ms, &ledger, &grant));
             }
             Happening::Resume { ledger, reply } => self.order_resume(&ledger, reply),
+            Happening::Currency { reply } => drop(reply.send(self.currency())),
             Happening::Query { query, reply } => {
                 let _ = reply.send(self.report(query));
             }

@@ -1,11 +1,13 @@
 //! What the driver is told, by whoever runs beside it.
 
 use super::{
+    commands::Currency,
     deliverer::Settled,
     reconcile::{Looked, Remains, Restored},
 };
 use crate::{
     effects::config::{Change, Drivers},
+    journal::LedgerNo,
     link::{Receiving, Session},
     operators::Stand,
     orderer::Proposal,
@@ -59,8 +61,12 @@ pub(super) enum Happening {
     Reconcile { ledger: Option<String>, act: bool, reply: oneshot::Sender<Result<Value, String>> },
     /// An operator lifts the suspension of a ledger.
     Resume { ledger: String, reply: oneshot::Sender<Result<(), String>> },
+    /// An operator wants a checkpoint of a ledger now: its number here, and how many receipts it has at least.
+    Checkpoint { ledger: String, reply: oneshot::Sender<Result<(LedgerNo, u64), String>> },
     /// An operator hands in the grant of a ledger, encoded.
     Take { ledger: String, grant: Vec<u8>, reply: oneshot::Sender<Result<u64, String>> },
+    /// Somebody is about to read, and asks how current the ledgers are.
+    Currency { reply: oneshot::Sender<Currency> },
     /// Somebody asks.
     Query { query: Query, reply: oneshot::Sender<Value> },
 }

@@ -130,6 +130,7 @@ impl Owner {
             attester,
             requests: requests_in,
             happenings,
+            orderer: orderer(world.clone()),
         };
         let thread = match world.workers() {
             Workers::Threads => Some(parts.on_threads()),
@@ -195,16 +196,16 @@ impl Owner {
         }
     }
 
-    /// Lets what is due by the clock happen, if something may be. The node's time says how often that is asked for.
-    pub(super) fn keep_time(&mut self, now_ms: u64, clock_ms: u64) {
+    /// Lets what is due by the node's clock happen, if something may be.
+    pub(super) fn keep_time(&mut self, now_ms: u64) {
         let (may_be, asked_ms) = match self.due {
             Due::Unknown { asked_ms } => (true, asked_ms),
             Due::Asked { asked_ms } => (false, asked_ms),
-            Due::At { next_ms, asked_ms } => (next_ms.is_some_and(|next_ms| next_ms <= clock_ms), asked_ms),
+            Due::At { next_ms, asked_ms } => (next_ms.is_some_and(|next_ms| next_ms <= now_ms), asked_ms),
         };
         if may_be && now_ms >= asked_ms.saturating_add(ASK_EVERY_MS) && self.backlog.is_empty() {
             self.due = Due::Asked { asked_ms: now_ms };
-            self.advance(clock_ms);
+            self.advance(now_ms);
         }
     }
 
@@ -219,6 +220,14 @@ impl Owner {
             }
             (due, _) => due,
         };
+    }
+
+    /// Lets the pipeline make a checkpoint now.
+    pub(super) fn checkpoint(&mut self) {
+        if self.requests.is_some() && self.backlog.back() != Some(&Request::Checkpoint) {
+            self.backlog.push_back(Request::Checkpoint);
+            self.feed();
+        }
     }
 
     /// Gives the pipeline what it has room for.
@@ -313,11 +322,12 @@ struct Parts {
     attester: Arc<SigningKey>,
     requests: Receiver<Request>,
     happenings: mpsc::Sender<Happening>,
+    orderer: Box<LocalOrderer>,
 }
 
 impl Parts {
     fn on_threads(self) -> JoinHandle<()> {
-        let Self { journal, ledger, open, runner, attester, requests, happenings } = self;
+        let Self { journal, ledger, open, runner, attester, requests, happenings, orderer } = self;
         let (answers_out, answers) = bounded(IN_FLIGHT_STEPS_MAX);
         let told = happenings.clone();
         let telling = std::thread::spawn(move || {
@@ -329,7 +339,7 @@ impl Parts {
         });
         // Its last answers are told before its end: whoever comes after it counts from 0 again.
         std::thread::spawn(move || {
-            let ended = caught(|| pipeline::run(journal, open, orderer(), runner, attester, requests, answers_out));
+            let ended = caught(|| pipeline::run(journal, open, orderer, runner, attester, requests, answers_out));
             let fault = fault_of(ended);
             let _ = telling.join();
             let _ = happenings.blocking_send(Happening::Stopped { ledger, fault });
@@ -343,8 +353,8 @@ impl Parts {
     }
 
     async fn one_after_the_other(self, takes: Duration, wake: &Notify) -> Result<(), PipelineError> {
-        let Self { journal, ledger, open, runner, attester, requests, happenings } = self;
-        let mut pipeline = Inline::new(journal, open, orderer(), runner, attester)?;
+        let Self { journal, ledger, open, runner, attester, requests, happenings, orderer } = self;
+        let mut pipeline = Inline::new(journal, open, orderer, runner, attester)?;
         loop {
             match requests.try_recv() {
                 Ok(first) => {
@@ -373,6 +383,6 @@ fn fault_of<T>(ended: Result<Result<T, PipelineError>, String>) -> Option<String
     }
 }
 
-fn orderer() -> Box<LocalOrderer> {
-    Box::new(LocalOrderer::new(TimeSource::Event).bounding_future())
+fn orderer(world: Arc<dyn World>) -> Box<LocalOrderer> {
+    Box::new(LocalOrderer::new(TimeSource::Event).bounding_future().by(move || world.now_ms()))
 }

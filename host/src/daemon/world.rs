@@ -2,6 +2,7 @@
 //! files, and threads. All of it comes through one trait, so that a simulation can give its own, and runs the same driver,
 //! owner, follower and network code on one thread, in its own time.
 
+use super::happening::Happening;
 use crate::{
     keys::{self, KeyError},
     node::EngineChoice,
@@ -16,7 +17,10 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 
 /// The world of a node.
 pub trait World: Send + Sync {
@@ -34,11 +38,6 @@ pub trait World: Send + Sync {
 
     /// Milliseconds since 1970 by the clock of this node. Never goes back as long as the node runs.
     fn now_ms(&self) -> u64;
-
-    /// Milliseconds since 1970 by the clock that ledgers follow whose time is the clock's. Where it is set, it jumps.
-    fn clock_ms(&self) -> u64 {
-        self.now_ms()
-    }
 
     /// 64 random bits: for jitter, and for numbers that nobody shall guess.
     ///
@@ -68,10 +67,10 @@ pub trait World: Send + Sync {
         Workers::Threads
     }
 
-    /// Decisions about differences are made on a ledger of the node's own, beside the driver; otherwise the table of the
-    /// state machines decides at once. A world in simulated time has no threads for it.
+    /// Decisions about differences are made on a ledger of the node's own; otherwise the table of the state machines
+    /// decides at once.
     fn decides(&self) -> bool {
-        self.workers() == Workers::Threads
+        true
     }
 
     /// Hears of every action of the state machines before it is carried out. What holds in a run can be watched here.
@@ -90,6 +89,19 @@ pub enum Workers {
         /// From the moment when a piece of work is there until it is done.
         takes: Duration,
     },
+}
+
+impl Workers {
+    /// Does a piece of work beside the driver, which hears what came of it.
+    pub(super) fn beside(self, happenings: mpsc::Sender<Happening>, work: impl FnOnce() -> Happening + Send + 'static) {
+        match self {
+            Self::Threads => drop(std::thread::spawn(move || happenings.blocking_send(work()))),
+            Self::Tasks { takes } => drop(tokio::spawn(async move {
+                sleep(takes).await;
+                happenings.send(work()).await
+            })),
+        }
+    }
 }
 
 /// The world as it is: the clock and randomness of the system, and the files in the node's directory.
@@ -127,10 +139,6 @@ impl World for RealWorld {
     fn now_ms(&self) -> u64 {
         let since_start = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.start_ms.saturating_add(since_start)
-    }
-
-    fn clock_ms(&self) -> u64 {
-        clock_ms()
     }
 
     fn random(&self) -> Result<u64, KeyError> {

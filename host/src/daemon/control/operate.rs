@@ -31,7 +31,7 @@ async fn ask<T>(
 }
 
 /// Asks for something that is answered like an event.
-async fn order(
+async fn place(
     happenings: &Happenings,
     happening: impl FnOnce(mpsc::Sender<Reply>) -> Happening,
 ) -> Result<Answer, String> {
@@ -54,7 +54,7 @@ pub(super) async fn advance(happenings: &Happenings, ledger: String, to_ms: u64)
     // What could begin already is not counted. What is wrong is said in the end.
     let before = deliver(0).await.unwrap_or(0);
     let advance = |reply| Happening::Advance { ledger: ledger.clone(), to_ms, reply };
-    let due = match order(happenings, advance).await {
+    let due = match place(happenings, advance).await {
         Ok(Answer::Advanced(advanced)) => advanced.steps,
         Ok(answer) => return wrong(format_args!("an unexpected answer: {answer:?}")),
         Err(why) => return wrong(why),
@@ -86,7 +86,7 @@ pub(super) async fn stands(happenings: &Happenings, ledger: String, package: Opt
 }
 
 /// Orders a signed command.
-pub(super) async fn command(happenings: &Happenings, ledger: String, id: String, command: &str) -> Value {
+pub(super) async fn order(happenings: &Happenings, ledger: String, id: String, command: &str) -> Value {
     let payload = succession::parse_hex(command).unwrap_or_default();
     let signed = match decode_canonical::<SignedCommand>(&payload) {
         Ok(signed) => signed,
@@ -96,7 +96,7 @@ pub(super) async fn command(happenings: &Happenings, ledger: String, id: String,
     let source = format!("operator/{operator}");
     let event = Event { id, source, kind: COMMAND_KIND.to_owned(), payload };
     let proposal = Box::new(Proposal { tag: 0, event, time_ms: None, origin: Origin::Submitted });
-    match order(happenings, |reply| Happening::Submit { ledger, proposal, reply }).await {
+    match place(happenings, |reply| Happening::Submit { ledger, proposal, reply }).await {
         Ok(answer) => super::told(Reply::Answer(answer)),
         Err(why) => wrong(why),
     }

@@ -5,7 +5,7 @@ use crate::{
     daemon::{
         config::Clock,
         deliverer::{self, Deliverer, Settled, Standing},
-        happening::Reply,
+        happening::{Happening, Reply},
         world::Workers,
     },
     effects::config::{self, Change, Drivers},
@@ -75,7 +75,7 @@ impl Driver {
 
     /// Tells those who deliver how their ledgers are, and keeps time where it is the clock's.
     pub(super) fn look_outward(&mut self) {
-        let (now_ms, clock_ms) = (self.now_ms(), self.world.clock_ms());
+        let now_ms = self.now_ms();
         for (ledger, served) in &mut self.ledgers {
             let Outward { clock, life, deliverer } = &served.outward;
             if deliverer.is_none() && *clock == Clock::Events {
@@ -93,7 +93,7 @@ impl Driver {
                 deliverer.tell(Standing { orders: owner.is_some(), life: *life, epoch, size, acknowledged });
             }
             if let (Clock::Wall, Some(owner)) = (clock, owner) {
-                owner.keep_time(now_ms, clock_ms);
+                owner.keep_time(now_ms);
             }
         }
     }
@@ -105,7 +105,20 @@ impl Driver {
         }
     }
 
-    pub(super) fn advance(&mut self, now_ms: u64, ledger: &str, to_ms: u64, reply: mpsc::Sender<Reply>) {
+    /// Somebody asks for something of that.
+    pub(super) fn asked_outward(&mut self, now_ms: u64, happening: Happening) {
+        match happening {
+            Happening::Advance { ledger, to_ms, reply } => self.advance(now_ms, &ledger, to_ms, reply),
+            Happening::Deliver { ledger, at_ms, reply } => self.deliver(now_ms, &ledger, at_ms, reply),
+            Happening::Drivers { ledger, change, reply } => {
+                let _ = reply.send(self.change_drivers(&ledger, change));
+            }
+            Happening::Stands { ledger, package, reply } => self.stands(&ledger, package, reply),
+            other => tracing::error!(?other, "it is not about time or effects"),
+        }
+    }
+
+    fn advance(&mut self, now_ms: u64, ledger: &str, to_ms: u64, reply: mpsc::Sender<Reply>) {
         match self.orders(now_ms, ledger) {
             Ok(id) => self.with(id, |served| {
                 if let Part::Owner(owner) = &mut served.part {
@@ -117,7 +130,7 @@ impl Driver {
     }
 
     /// Effects that may begin at this logical time; those of a ledger without drivers wait for some.
-    pub(super) fn deliver(&mut self, now_ms: u64, ledger: &str, at_ms: u64, reply: oneshot::Sender<Settled>) {
+    fn deliver(&mut self, now_ms: u64, ledger: &str, at_ms: u64, reply: oneshot::Sender<Settled>) {
         let ledger = match self.orders(now_ms, ledger) {
             Ok(ledger) => ledger,
             Err(why) => return drop(reply.send(Err(why))),
@@ -130,7 +143,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn change_drivers(&mut self, ledger: &str, change: Change) -> Result<Drivers, String> {
+    fn change_drivers(&mut self, ledger: &str, change: Change) -> Result<Drivers, String> {
         let entry = self.node.find_ledger(ledger).map_err(|error| error.to_string())?;
         let changes = change != Change::default();
         let drivers = config::change(self.node.dir(), entry.id, change).map_err(|error| error.to_string())?;
@@ -144,12 +157,7 @@ impl Driver {
     }
 
     /// Where a ledger stands is read beside: the driver waits for no disk.
-    pub(super) fn stands(
-        &self,
-        ledger: &str,
-        package: Option<String>,
-        reply: oneshot::Sender<Result<(String, Stand), String>>,
-    ) {
+    fn stands(&self, ledger: &str, package: Option<String>, reply: oneshot::Sender<Result<(String, Stand), String>>) {
         let entry = match self.node.find_ledger(ledger) {
             Ok(entry) => entry,
             Err(error) => return drop(reply.send(Err(error.to_string()))),
