@@ -46,6 +46,9 @@ pub(super) fn command(running: Client, arguments: Vec<String>) -> Result<Exit, C
     if let Some(error) = answer["error"].as_str() {
         return Err(CliError::Refusal(error.to_owned()));
     }
+    if let Some(fault) = answer["fault"].as_str() {
+        return Err(CliError::Fault(fault.to_owned()));
+    }
     let (Some(out), Some(errors), Some(exit)) =
         (answer["out"].as_str(), answer["errors"].as_str(), answer["exit"].as_u64())
     else {

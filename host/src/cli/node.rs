@@ -55,7 +55,7 @@ pub(crate) fn run(command: &NodeCommand, dir: &Path, print: &Printer) -> Result<
 fn stopped(dir: &Path) -> Result<Exit, CliError> {
     let journal = dir.join("journal.redb");
     for _ in 0..STOP_QUESTIONS_MAX {
-        if !daemon::control::path(dir).exists() && Journal::is_free(&journal)? {
+        if client(dir)?.is_none() && Journal::is_free(&journal)? {
             return Ok(Exit::Done);
         }
         sleep(STOP_PAUSE);
