@@ -200,8 +200,10 @@ fn driver(
     names.insert(own.node.public(), config.name.clone());
     let times = Config { decide_elsewhere: own_ledger.is_some(), ..Config::default() };
     let mut federation = Federation::new(enrolment, own.receipts, times, world.random()?);
-    let rejected = own_ledger.as_ref().map(|_| RejectedStore::open(node.dir())).transpose();
-    let rejected = rejected.map_err(system("folder `federation`"))?;
+    let rejected = match (&own_ledger, world.workers()) {
+        (Some(_), Workers::Threads) => Some(RejectedStore::open(node.dir()).map_err(system("folder `federation`"))?),
+        _ => None,
+    };
     *federation.quarantine_mut() = Quarantine::after(rejected.as_ref().map_or(0, RejectedStore::last_number));
     Ok(Driver {
         attester: world.receipts_key()?,
