@@ -125,7 +125,7 @@ pub(super) fn checkpoint(client: Client, ledger: &str, dir: &Path, json: bool) -
     }
     let size = answer["receipts"].to_string();
     let show = ["checkpoint", "show", ledger, &size].into_iter().chain(json.then_some("--json"));
-    inside::command(running(dir)?, show.map(str::to_owned).collect())
+    inside::run_there(running(dir)?, show.map(str::to_owned).collect())
 }
 
 /// `reprise submit` to a running node. The time of an event is its own, as in its line.
