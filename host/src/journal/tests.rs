@@ -68,8 +68,8 @@ fn a_moment_stays_as_it_is_while_the_journal_goes_on_and_writes_nothing() {
     let moment = journal.moment().unwrap();
     let same = moment.moment().unwrap();
     journal.put_ledger(&genesis(2)).unwrap();
-    assert_eq!(moment.ledgers().unwrap(), [first.clone()]);
-    assert_eq!(same.ledgers().unwrap(), [first.clone()]);
+    assert_eq!(moment.ledgers().unwrap(), std::slice::from_ref(&first));
+    assert_eq!(same.ledgers().unwrap(), std::slice::from_ref(&first));
     assert_eq!((journal.ledgers().unwrap().len(), journal.moment().unwrap().ledgers().unwrap().len()), (2, 2));
     assert_eq!(moment.read(first.no).unwrap().size().unwrap(), 0);
     assert!(!moment.is_writable());
