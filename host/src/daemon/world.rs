@@ -95,7 +95,7 @@ impl Workers {
     /// Does a piece of work beside the driver, which hears what came of it.
     pub(super) fn beside(self, happenings: mpsc::Sender<Happening>, work: impl FnOnce() -> Happening + Send + 'static) {
         match self {
-            Self::Threads => drop(std::thread::spawn(move || happenings.blocking_send(work()))),
+            Self::Threads => drop(std::thread::spawn(move || drop(happenings.blocking_send(work())))),
             Self::Tasks { takes } => drop(tokio::spawn(async move {
                 sleep(takes).await;
                 happenings.send(work()).await
