@@ -10,6 +10,8 @@
 //! | `owner` | the pipeline of a ledger that this node owns, and answers that wait for a quorum |
 //! | `follower` | does the steps of an owner again |
 //! | [`own`], `reconcile` | the node's own ledger, whose policy decides about differences, and carrying that out |
+//! | `roster` | who shares which ledger |
+//! | `bundles` | bundles made for peers, fetched from them, and the beginning of a ledger on a new member |
 //! | [`rejected`] | what peers sent and was rejected, in files |
 //! | `standing` | what this node has promised and signed, in files |
 //! | [`world`] | what a node takes from outside: keys, time, randomness, files, threads |
@@ -18,6 +20,7 @@
 //! Invariant: what the state machines ask for is carried out in their order, and what they want durable is durable before
 //! the next thing is done.
 
+mod bundles;
 pub mod client;
 pub mod config;
 pub mod control;
@@ -30,6 +33,7 @@ pub mod own;
 mod owner;
 mod reconcile;
 pub mod rejected;
+mod roster;
 mod run;
 mod standing;
 pub mod world;

@@ -3,7 +3,7 @@
 use super::{
     args::{BundleCommand, ExportOptions, KindArg, TrustArgs},
     error::{CliError, Exit},
-    finality,
+    finality, node,
     report::{Printer, Record},
     text, verify,
 };
@@ -23,6 +23,7 @@ use std::path::Path;
 pub(crate) fn run(command: &BundleCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
     match command {
         BundleCommand::Export(options) => export(options, dir, print),
+        BundleCommand::Fetch(options) => node::fetch_bundle(options, dir, print),
         BundleCommand::Import { file, trust: args, dry_run } => import(file, &trust(args)?, *dry_run, dir, print),
         BundleCommand::Inspect { file } => inspect(file, print),
         BundleCommand::Verify { file, trust: args, engine } => {

@@ -2,17 +2,21 @@
 //!
 //! The first line says what is wanted: `{"do":"status"}`, `peers`, `federation`, `decisions`, `stop`,
 //! `{"do":"resume","ledger":"..."}`, `{"do":"take","ledger":"...","grant":"..."}`,
-//! `{"do":"reconcile","ledger":null,"act":false}`, or `{"do":"submit","ledger":"..."}`. All but the last are answered with
+//! `{"do":"reconcile","ledger":null,"act":false}`, `fetch-bundle` with what is wanted, or `{"do":"submit","ledger":"..."}`. All but the last are answered with
 //! one line. After `submit` come events, one a
 //! line, as in a file; each is answered with one line as soon as its answer holds, not always in their order. A line
 //! `{"end":true}` comes when all are answered.
 
-use super::happening::{Happening, Query, Reply};
+use super::{
+    bundles::Wish,
+    happening::{Happening, Query, Reply},
+};
 use crate::{
     events::{self, LINE_BYTES_MAX},
     pipeline::Answer,
     succession,
 };
+use reprise_receipts::bundle::BundleKind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{
@@ -65,11 +69,58 @@ pub enum Wanted {
         /// The signed command, encoded, in hexadecimal digits.
         grant: String,
     },
+    /// Get a bundle of a peer, verify it, and put it into a file.
+    FetchBundle {
+        /// The ledger's name, or the first digits of its id.
+        ledger: String,
+        /// Name of the peer.
+        peer: String,
+        /// Which kind.
+        kind: BundleWord,
+        /// First sequence number.
+        from: u64,
+        /// End of the range; as far as the peer goes when absent.
+        to: Option<u64>,
+        /// Where the file goes: a path from the root.
+        out: PathBuf,
+    },
     /// Events follow.
     Submit {
         /// The ledger's name, or the first digits of its id.
         ledger: String,
     },
+}
+
+/// Kinds of bundles, as commands name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BundleWord {
+    /// Receipts.
+    Receipt,
+    /// A checkpoint.
+    Checkpoint,
+    /// Everything that doing the steps again takes.
+    Replay,
+}
+
+impl From<BundleKind> for BundleWord {
+    fn from(kind: BundleKind) -> Self {
+        match kind {
+            BundleKind::Receipt => Self::Receipt,
+            BundleKind::Checkpoint => Self::Checkpoint,
+            BundleKind::Replay => Self::Replay,
+        }
+    }
+}
+
+impl From<BundleWord> for BundleKind {
+    fn from(word: BundleWord) -> Self {
+        match word {
+            BundleWord::Receipt => Self::Receipt,
+            BundleWord::Checkpoint => Self::Checkpoint,
+            BundleWord::Replay => Self::Replay,
+        }
+    }
 }
 
 /// Where the socket of a node is.
@@ -145,6 +196,10 @@ pub(super) async fn command(
         }
         Ok(Wanted::Resume { ledger }) => answer(&mut to, &resume(happenings, ledger).await).await,
         Ok(Wanted::Take { ledger, grant }) => answer(&mut to, &take(happenings, ledger, &grant).await).await,
+        Ok(Wanted::FetchBundle { ledger, peer, kind, from, to: end, out }) => {
+            let wish = |reply| Wish { ledger, peer, kind: kind.into(), from, to: end, out, reply };
+            answer(&mut to, &fetch_bundle(happenings, wish).await).await
+        }
         Ok(Wanted::Submit { ledger }) => submit(&ledger, &mut from, to, happenings).await,
         Err(error) => answer(&mut to, &json!({ "error": error.to_string() })).await,
     }
@@ -164,6 +219,19 @@ async fn reconcile(happenings: &mpsc::Sender<Happening>, ledger: Option<String>,
     let _ = happenings.send(Happening::Reconcile { ledger, act, reply }).await;
     match answer.await {
         Ok(Ok(rows)) => rows,
+        Ok(Err(why)) => json!({ "error": why }),
+        Err(_) => json!({ "error": "the node stops" }),
+    }
+}
+
+async fn fetch_bundle(
+    happenings: &mpsc::Sender<Happening>,
+    wish: impl FnOnce(oneshot::Sender<Result<Value, String>>) -> Wish,
+) -> Value {
+    let (reply, answer) = oneshot::channel();
+    let _ = happenings.send(Happening::FetchBundle(Box::new(wish(reply)))).await;
+    match answer.await {
+        Ok(Ok(report)) => report,
         Ok(Err(why)) => json!({ "error": why }),
         Err(_) => json!({ "error": "the node stops" }),
     }

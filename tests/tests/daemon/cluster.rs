@@ -32,8 +32,14 @@ impl Cluster {
 
     /// Three nodes at durability `majority`. All have the receipts of these events.
     pub fn of_three(first_events: &str) -> Self {
+        Self::with(3, first_events, false)
+    }
+
+    /// The same three, of which the first `members` have these receipts. The others have their keys and their configuration,
+    /// which says the id of the ledger. With a checkpoint: the owner has one.
+    pub fn with(members: usize, first_events: &str, checkpoint: bool) -> Self {
         let nodes: Vec<Bench> = NAMES.iter().map(|_| Bench::with_node()).collect();
-        for node in &nodes {
+        for node in &nodes[..members] {
             node.run(&["package", "add", &package(), "--publisher", &publisher()]).says(0, &[]);
         }
         nodes[0].run(&["ledger", "create", "incident", "--package", "lease"]).says(0, &[]);
@@ -42,12 +48,22 @@ impl Cluster {
         std::fs::remove_file(&bundle).unwrap();
         nodes[0].run(&["bundle", "export", "incident", "--kind", "replay", "--out", &bundle]).says(0, &[]);
         let attester = nodes[0].json(&["key", "show"])["attester"].as_str().unwrap().to_owned();
-        for node in &nodes[1..] {
+        for node in &nodes[1..members] {
             node.file("first.bundle", std::fs::read(&bundle).unwrap());
             node.file("owner", &attester);
             node.run(&["bundle", "import", &bundle, "--key", &attester]).says(0, &[]);
         }
+        if checkpoint {
+            nodes[0].run(&["checkpoint", "create", "incident"]).says(0, &[]);
+        }
         configure(&nodes);
+        let id = nodes[0].json(&["ledger", "show", "incident"])["id"].as_str().unwrap().to_owned();
+        for node in &nodes[members..] {
+            let path = node.node().join("node.toml");
+            let config = std::fs::read_to_string(&path).unwrap();
+            let with_id = format!("name = \"incident\"\nid = \"{id}\"\n");
+            std::fs::write(path, config.replace("name = \"incident\"\n", &with_id)).unwrap();
+        }
         Self {
             keys: nodes.iter().map(keys_of).collect(),
             nodes: nodes.into_iter().map(|bench| (bench, None)).collect(),
@@ -100,6 +116,11 @@ impl Cluster {
                 self.stop(node);
             }
         }
+    }
+
+    /// The node key of a node.
+    pub fn node_key(&self, node: usize) -> &str {
+        &self.keys[node][0]
     }
 
     /// The key that attests what this node orders.

@@ -2,8 +2,10 @@
 
 #[path = "../support/mod.rs"]
 mod bench;
+mod bundles;
 mod cluster;
 mod finality;
+mod hostile;
 mod kills;
 mod reconcile;
 mod succession;
