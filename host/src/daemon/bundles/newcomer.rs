@@ -92,7 +92,8 @@ impl Newcomer {
 
     fn again(&mut self, next: Next) {
         self.next = next;
-        if let (Next::Checkpoint | Next::Beginning, Some(checkpoint)) = (next, self.checkpoint.take()) {
+        let goes_on = matches!(next, Next::After(_) | Next::Last(_));
+        if let Some(checkpoint) = self.checkpoint.take_if(|_| !goes_on) {
             remove(&checkpoint.path);
         }
     }
