@@ -107,27 +107,23 @@ impl Fetch {
 }
 
 impl Driver {
-    /// Asks a peer for a bundle; returns the number of the stream. Without an answer `wanted` has not been heard.
+    /// Asks a peer for a bundle; returns the number of the stream. After an error `wanted` was not called.
     pub(super) fn fetch_bundle(
         &mut self,
         peer: NodeKey,
         anchor: Anchor,
         (kind, from, to): (BundleKind, u64, Option<u64>),
-        wanted: For,
-    ) -> Result<u64, (FetchError, For)> {
+        wanted: impl FnOnce() -> For,
+    ) -> Result<u64, FetchError> {
         if self.bundles.fetches.len() >= FETCHES_MAX {
-            return Err((FetchError::TooMany, wanted));
+            return Err(FetchError::TooMany);
         }
         let (now_ms, transfer) = (self.now_ms(), self.federation.new_transfer());
         let query = BundleQuery { ledger: anchor.ledger, kind, from, to, transfer };
-        match self.federation.ask_for_bundle(now_ms, peer, query) {
-            Err(error) => Err((error.into(), wanted)),
-            Ok(request) => {
-                let stage = Stage::Asked { request, early: None };
-                self.bundles.fetches.insert(transfer, Fetch { peer, query, anchor, wanted, stage });
-                Ok(transfer)
-            }
-        }
+        let request = self.federation.ask_for_bundle(now_ms, peer, query)?;
+        let stage = Stage::Asked { request, early: None };
+        self.bundles.fetches.insert(transfer, Fetch { peer, query, anchor, wanted: wanted(), stage });
+        Ok(transfer)
     }
 
     /// The answer to a question for a bundle. False: it is the answer to something else.
@@ -180,13 +176,7 @@ impl Driver {
             Stage::Announced { offer, .. } => *offer,
         };
         fetch.stage = Stage::Coming;
-        let arrival = Arrival {
-            path,
-            query: fetch.query,
-            anchor: fetch.anchor,
-            offer,
-            network: self.network.clone(),
-        };
+        let arrival = Arrival { path, query: fetch.query, anchor: fetch.anchor, offer, network: self.network.clone() };
         tracing::info!(peer = %from.0, bytes = offer.bytes, "a bundle comes");
         let happenings = self.happenings.clone();
         let begun = thread::Builder::new().name("reprise-bundle-in".to_owned()).spawn(move || {

@@ -33,6 +33,8 @@ use std::{collections::VecDeque, sync::Arc, thread};
 
 /// How long is waited before the next member is asked, in milliseconds.
 const RETRY_MS: u64 = 500;
+/// How often a member that is busy is asked again, before it is the turn of the next one.
+const BUSY_MAX: u32 = 20;
 
 /// A ledger that is to begin here.
 pub(in crate::daemon) struct Newcomer {
@@ -45,7 +47,9 @@ pub(in crate::daemon) struct Newcomer {
     /// The checkpoint, while what comes after it is on its way.
     checkpoint: Option<Fetched>,
     /// Something is under way.
-    busy: bool,
+    under_way: bool,
+    /// How often the member has said that it is busy.
+    busy: u32,
     /// Why it has not begun yet, for people.
     waits: String,
 }
@@ -78,7 +82,8 @@ impl Newcomer {
             ask_at_ms: 0,
             next: Next::Checkpoint,
             checkpoint: None,
-            busy: false,
+            under_way: false,
+            busy: 0,
             waits: "a connection to one of its members".to_owned(),
         }
     }
@@ -91,7 +96,7 @@ impl Newcomer {
     }
 
     fn again(&mut self, next: Next) {
-        self.next = next;
+        (self.next, self.busy) = (next, 0);
         let goes_on = matches!(next, Next::After(_) | Next::Last(_));
         if let Some(checkpoint) = self.checkpoint.take_if(|_| !goes_on) {
             remove(&checkpoint.path);
@@ -113,7 +118,7 @@ impl Driver {
     pub(in crate::daemon) fn begin_ledgers(&mut self) {
         self.expire_fetches();
         let now_ms = self.now_ms();
-        let due = |newcomer: &Newcomer| !newcomer.busy && now_ms >= newcomer.ask_at_ms;
+        let due = |newcomer: &Newcomer| !newcomer.under_way && now_ms >= newcomer.ask_at_ms;
         let due: Vec<LedgerId> = self.bundles.newcomers.values().filter(|it| due(it)).map(|it| it.ledger).collect();
         for ledger in due {
             self.ask_to_begin(ledger, now_ms);
@@ -124,19 +129,19 @@ impl Driver {
         let Some(newcomer) = self.bundles.newcomers.get(&ledger) else { return };
         let Some(member) = newcomer.members.front().copied() else { return };
         let (anchor, wanted) = (Anchor { ledger, attester: newcomer.shared.first_attester() }, newcomer.wanted());
-        let asked = self.fetch_bundle(member, anchor, wanted, For::Newcomer);
+        let asked = self.fetch_bundle(member, anchor, wanted, || For::Newcomer);
         let name = self.name(member);
         let Some(newcomer) = self.bundles.newcomers.get_mut(&ledger) else { return };
         newcomer.ask_at_ms = now_ms + RETRY_MS;
         match asked {
             Ok(_) => {
-                newcomer.busy = true;
+                newcomer.under_way = true;
                 newcomer.waits = format!("a {} bundle of `{name}`", wanted.0.name());
             }
-            Err((FetchError::CannotAsk(CannotAsk::NotConnected), _)) if newcomer.checkpoint.is_none() => {
+            Err(FetchError::CannotAsk(CannotAsk::NotConnected)) if newcomer.checkpoint.is_none() => {
                 newcomer.members.rotate_left(1);
             }
-            Err((error, _)) => newcomer.next_member(format!("another member: `{name}`: {error}")),
+            Err(error) => newcomer.next_member(format!("another member: `{name}`: {error}")),
         }
     }
 
@@ -146,7 +151,7 @@ impl Driver {
         let Some(newcomer) = self.bundles.newcomers.get_mut(&ledger) else {
             return end.into_iter().for_each(|fetched| remove(&fetched.path));
         };
-        newcomer.busy = false;
+        newcomer.under_way = false;
         match (newcomer.next, end) {
             (_, Ok(Fetched { path, verified, .. })) if !matches!(verified.verdict, Verdict::Match(_)) => {
                 remove(&path);
@@ -159,10 +164,14 @@ impl Driver {
                 newcomer.ask_at_ms = 0;
             }
             (_, Ok(fetched)) => self.begin_ledger(ledger, fetched),
-            (_, Err(FetchError::Refused(Refusal::Busy))) => newcomer.waits = format!("`{name}`, which is busy"),
+            // It may still be sending what came before.
+            (_, Err(FetchError::Refused(Refusal::Busy))) if newcomer.busy < BUSY_MAX => {
+                newcomer.busy += 1;
+                newcomer.waits = format!("`{name}`, which is busy");
+            }
             (Next::After(size), Err(FetchError::Refused(Refusal::BeyondEnd))) => newcomer.again(Next::Last(size)),
             (Next::Checkpoint | Next::After(_) | Next::Last(_), Err(FetchError::Refused(refusal)))
-                if refusal != Refusal::NotShared =>
+                if !matches!(refusal, Refusal::NotShared | Refusal::Busy) =>
             {
                 newcomer.again(Next::Beginning);
                 newcomer.ask_at_ms = 0;
@@ -174,7 +183,7 @@ impl Driver {
     /// Everything is here: it becomes a ledger of this node.
     fn begin_ledger(&mut self, ledger: LedgerId, steps: Fetched) {
         let Some(newcomer) = self.bundles.newcomers.get_mut(&ledger) else { return };
-        newcomer.busy = true;
+        newcomer.under_way = true;
         newcomer.waits = "taking in what its members sent".to_owned();
         let files: Vec<Fetched> = newcomer.checkpoint.take().into_iter().chain([steps]).collect();
         let (node, world, shared) = (self.node.clone(), self.world.clone(), newcomer.shared.clone());
@@ -187,7 +196,7 @@ impl Driver {
         if let Err(error) = begun
             && let Some(newcomer) = self.bundles.newcomers.get_mut(&ledger)
         {
-            newcomer.busy = false;
+            newcomer.under_way = false;
             newcomer.next_member(format!("a thread: {error}"));
         }
     }
@@ -204,7 +213,7 @@ impl Driver {
             Err(why) => {
                 tracing::error!(%ledger, why, "the ledger does not begin here");
                 let Some(newcomer) = self.bundles.newcomers.get_mut(&ledger) else { return };
-                newcomer.busy = false;
+                newcomer.under_way = false;
                 newcomer.next_member(format!("what is wrong on this node: {why}"));
             }
         }

@@ -39,7 +39,9 @@ impl Driver {
             Err(why) => return wish.refuse(why),
         };
         let what = (wish.kind, wish.from, wish.to);
-        if let Err((error, For::Operator(wish))) = self.fetch_bundle(peer, anchor, what, For::Operator(wish)) {
+        let mut wish = Some(wish);
+        let asked = self.fetch_bundle(peer, anchor, what, || For::Operator(wish.take().expect("it is called once")));
+        if let (Err(error), Some(wish)) = (asked, wish) {
             wish.end(Err(error), what.0);
         }
     }
