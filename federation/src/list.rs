@@ -1,11 +1,8 @@
 //! A list with a bound in its type: decoding stops at the first item too many, and reserves nothing on a peer's word.
 
-use core::{fmt, ops::Deref};
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{Error, SeqAccess, Visitor},
-};
-use std::marker::PhantomData;
+use core::ops::Deref;
+use reprise_receipts::few::few;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// At most `MAX` items. The encoding is that of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,27 +50,6 @@ impl<T: Serialize, const MAX: usize> Serialize for List<T, MAX> {
 
 impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for List<T, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Items::<T, MAX>(PhantomData))
-    }
-}
-
-struct Items<T, const MAX: usize>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Items<T, MAX> {
-    type Value = List<T, MAX>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at most {MAX} items")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            if list.len() == MAX {
-                return Err(A::Error::invalid_length(MAX + 1, &self));
-            }
-            list.push(item);
-        }
-        Ok(List(list))
+        few::<_, T, MAX>(deserializer).map(Self)
     }
 }

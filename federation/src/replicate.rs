@@ -154,6 +154,15 @@ impl Lead {
         let heard = |node: NodeKey| self.progress.get(&node).and_then(|p| p.heard_ms).is_some_and(recent);
         roster.voting().filter(|member| member.node == me || heard(member.node)).count() >= roster.needed()
     }
+
+    /// When a quorum, this node among it, was heard last; none if it never was.
+    #[must_use]
+    pub fn quorum_heard_ms(&self, roster: &Roster, me: NodeKey) -> Option<u64> {
+        let others = roster.voting().filter(|member| member.node != me);
+        let mut heard: Vec<u64> = others.filter_map(|member| self.progress.get(&member.node)?.heard_ms).collect();
+        heard.sort_unstable_by(|a, b| b.cmp(a));
+        heard.get(roster.needed().checked_sub(2)?).copied()
+    }
 }
 
 #[cfg(test)]

@@ -16,12 +16,14 @@ mod error;
 mod evidence;
 mod finality;
 mod grant;
+mod inside;
 mod key;
 mod ledger;
 mod log;
 mod node;
 mod package;
 mod peer;
+mod place;
 mod quarantine;
 mod receipts;
 mod recover;
@@ -36,9 +38,10 @@ mod text;
 mod trio;
 mod verify;
 
-use args::{Arguments, Command};
+use args::{Arguments, CheckpointCommand, Class, Command};
 use clap::Parser;
 use error::{CliError, Exit};
+use place::Place;
 use report::Printer;
 use std::process::ExitCode;
 
@@ -64,30 +67,29 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<Exit, CliError> {
-    let print = Printer::new(arguments.json);
+    let print = &Printer::new(arguments.json);
     let dir = &arguments.dir;
+    let class = arguments.command.class();
+    if arguments.fresh && class != Class::Reads {
+        return Err(CliError::Usage("--fresh is for commands that only read what a node has".to_owned()));
+    }
+    if matches!(class, Class::Reads | Class::Adds | Class::Changes)
+        && let Some(running) = node::client(dir)?
+    {
+        return inside::ask(running, class, dir);
+    }
+    if let Command::Checkpoint(CheckpointCommand::Create { ledger }) = &arguments.command
+        && let Some(running) = node::client(dir)?
+    {
+        return node::checkpoint(running, ledger, dir, arguments.json);
+    }
     match &arguments.command {
         Command::Init => status::init(dir, print),
-        Command::Key(command) => key::run(command, dir, print),
-        Command::Package(command) => package::run(command, dir, print),
-        Command::Ledger(command) => ledger::run(command, dir, print),
         Command::Submit(options) => match node::client(dir)? {
             Some(running) => node::submit(running, options, print),
             None => submit::run(options, dir, print),
         },
         Command::Advance(options) => advance::run(options, dir, print),
-        Command::Receipts(command) => receipts::run(command, dir, print),
-        Command::State(command) => state::run(command, dir, print),
-        Command::Verify(options) => verify::run(options, dir, print),
-        Command::Replay(options) => replay::run(options, dir, print),
-        Command::Checkpoint(command) => checkpoint::run(command, dir, print),
-        Command::Recover(command) => recover::run(command, dir, print),
-        Command::Doctor(options) => doctor::run(options, dir, print),
-        Command::Quarantine(command) => quarantine::run(command, dir, print),
-        Command::Bundle(command) => bundle::run(command, dir, print),
-        Command::Archive(command) => archive::run(command, dir, print),
-        Command::Log(command) => log::run(command, dir, print),
-        Command::Evidence(command) => evidence::run(command, dir, print),
         Command::Peer(command) => peer::run(command, dir, print),
         Command::Node(command) => node::run(command, dir, print),
         Command::Peers => node::peers(dir, print),
@@ -101,6 +103,41 @@ fn run(arguments: &Arguments) -> Result<Exit, CliError> {
         Command::Drill(options) => drill::run(options, dir, print),
         Command::Demo(options) => demo::run(options),
         Command::Bench(options) => bench::run(options, print),
+        of_a_journal => over_journal(of_a_journal, &Place::directory(dir, arguments.fresh, print), print),
+    }
+}
+
+/// Commands over a journal, which a directory has or a running node.
+fn over_journal(command: &Command, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
+    match command {
+        Command::Key(command) => key::run(command, place, print),
+        Command::Package(command) => package::run(command, place, print),
+        Command::Ledger(command) => ledger::run(command, place, print),
+        Command::Receipts(command) => receipts::run(command, place, print),
+        Command::State(command) => state::run(command, place, print),
+        Command::Verify(options) => verify::run(options, place, print),
+        Command::Replay(options) => replay::run(options, place, print),
+        Command::Checkpoint(command) => checkpoint::run(command, place, print),
+        Command::Recover(command) => recover::run(command, place, print),
+        Command::Doctor(options) => doctor::run(options, place, print),
+        Command::Quarantine(command) => quarantine::run(command, place, print),
+        Command::Bundle(command) => bundle::run(command, place, print),
+        Command::Archive(command) => archive::run(command, place, print),
+        Command::Log(command) => log::run(command, place, print),
+        Command::Evidence(command) => evidence::run(command, place, print),
+        Command::Init
+        | Command::Submit(_)
+        | Command::Advance(_)
+        | Command::Peer(_)
+        | Command::Node(_)
+        | Command::Peers
+        | Command::Reconcile(_)
+        | Command::Federation(_)
+        | Command::Status
+        | Command::Scenario(_)
+        | Command::Drill(_)
+        | Command::Demo(_)
+        | Command::Bench(_) => Err(CliError::Fault("the command is not over a journal".to_owned())),
     }
 }
 

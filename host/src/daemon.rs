@@ -16,12 +16,14 @@
 //! | `standing` | what this node has promised and signed, in files |
 //! | [`world`] | what a node takes from outside: keys, time, randomness, files, threads |
 //! | [`control`], [`client`] | the socket in the node's directory by which commands reach a running node |
+//! | [`commands`] | commands that run over its journal |
 //!
 //! Invariant: what the state machines ask for is carried out in their order, and what they want durable is durable before
 //! the next thing is done.
 
 mod bundles;
 pub mod client;
+pub mod commands;
 pub mod config;
 pub mod control;
 mod driver;

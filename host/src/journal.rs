@@ -45,13 +45,13 @@ pub use state::{STATE_LAG_BYTES_MAX, STATE_LAG_STEPS_MAX, StateLag};
 pub use steps::{StepIterator, StoredStep};
 
 use error::from_redb;
-use redb::{Database, Durability, ReadOnlyDatabase, ReadableDatabase, ReadableTable, StorageBackend};
+use redb::{Database, Durability, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend};
 use reprise_abi::{decode_canonical, encode};
 use reprise_receipts::{
     Attestation, Genesis, LedgerId, Package, PackageDigest, Sealed,
     log::{TILE_BYTES_MAX, TileWrite},
 };
-use std::path::Path;
+use std::{ops::Deref, path::Path, sync::Arc};
 use tables::{ATTESTATIONS, INCIDENTS, LEDGERS, LOG, META, PACKAGES, STATE, STATE_AT, STEPS};
 
 /// What the journal says of itself under [`FORMAT_KEY`].
@@ -93,6 +93,25 @@ pub struct Journal {
 enum Access {
     Write(Database),
     Read(ReadOnlyDatabase),
+    /// Everything as it was at one moment.
+    Moment(Arc<ReadTransaction>),
+}
+
+/// A read transaction: one of its own, or that of the moment that the journal shows.
+enum Reading<'a> {
+    Begun(ReadTransaction),
+    Moment(&'a ReadTransaction),
+}
+
+impl Deref for Reading<'_> {
+    type Target = ReadTransaction;
+
+    fn deref(&self) -> &ReadTransaction {
+        match self {
+            Self::Begun(transaction) => transaction,
+            Self::Moment(transaction) => transaction,
+        }
+    }
 }
 
 impl Journal {
@@ -242,6 +261,32 @@ impl Journal {
         })
     }
 
+    /// No process has the journal open for writing.
+    ///
+    /// # Errors
+    /// [`JournalError`]: it is not there, or cannot be read.
+    pub fn is_free(path: &Path) -> Result<bool, JournalError> {
+        match Self::open_read_only(path) {
+            Ok(_) | Err(JournalError::NeedsRepair) => Ok(true),
+            Err(JournalError::Locked) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The journal as it is now, for reading only: whatever is committed meanwhile, everything that is read of it is of
+    /// this moment. Pages of the moment stay in the file as long as it is held.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the disk refuses.
+    pub fn moment(&self) -> Result<Self, JournalError> {
+        let transaction = match &self.database {
+            Access::Write(database) => Arc::new(database.begin_read().map_err(from_redb)?),
+            Access::Read(database) => Arc::new(database.begin_read().map_err(from_redb)?),
+            Access::Moment(transaction) => transaction.clone(),
+        };
+        Ok(Self { database: Access::Moment(transaction) })
+    }
+
     /// It was opened for writing.
     #[must_use]
     pub fn is_writable(&self) -> bool {
@@ -253,7 +298,8 @@ impl Journal {
     /// # Errors
     /// [`JournalError`]: the disk refuses, or a table is missing.
     pub fn read(&self, ledger: LedgerNo) -> Result<LedgerReader, JournalError> {
-        LedgerReader::new(&self.begin_read()?, ledger)
+        let transaction = self.begin_read()?;
+        LedgerReader::new(&transaction, ledger)
     }
 
     fn prepare(database: Database) -> Result<Self, JournalError> {
@@ -285,12 +331,13 @@ impl Journal {
         Err(JournalError::Format { found: String::from_utf8_lossy(&found).into_owned() })
     }
 
-    fn begin_read(&self) -> Result<redb::ReadTransaction, JournalError> {
-        match &self.database {
+    fn begin_read(&self) -> Result<Reading<'_>, JournalError> {
+        let begun = match &self.database {
             Access::Write(database) => database.begin_read(),
             Access::Read(database) => database.begin_read(),
-        }
-        .map_err(from_redb)
+            Access::Moment(transaction) => return Ok(Reading::Moment(transaction)),
+        };
+        begun.map(Reading::Begun).map_err(from_redb)
     }
 
     fn write<T>(

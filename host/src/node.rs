@@ -173,6 +173,15 @@ impl Node {
         Self { dir: dir.to_owned(), journal: Arc::new(journal) }
     }
 
+    /// The node with its journal as it is now, for reading only: see [`Journal::moment`].
+    ///
+    /// # Errors
+    /// [`NodeError::Journal`].
+    pub fn moment(&self) -> Result<Self, NodeError> {
+        let journal = self.journal.moment().map_err(|error| self.journal_error(error))?;
+        Ok(Self { dir: self.dir.clone(), journal: Arc::new(journal) })
+    }
+
     /// The node's directory.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -137,24 +137,39 @@ pub trait Orderer: Send {
     fn order(&mut self, head: &Head, proposal: Proposal) -> Result<Ordered, Refusal>;
 }
 
+/// Tells the time: milliseconds since 1970.
+type Clock = Box<dyn Fn() -> u64 + Send>;
+
 /// The orderer of a node that owns its ledger alone.
-#[derive(Clone, Copy, Debug, Default)]
 pub struct LocalOrderer {
     time_source: TimeSource,
     bounds_future: bool,
+    clock: Clock,
 }
 
 impl LocalOrderer {
     /// An orderer that stamps with this time.
     #[must_use]
     pub fn new(time_source: TimeSource) -> Self {
-        Self { time_source, bounds_future: false }
+        Self { time_source, bounds_future: false, clock: Box::new(clock_ms) }
+    }
+
+    /// With another clock than the system's.
+    #[must_use]
+    pub fn by(self, clock: impl Fn() -> u64 + Send + 'static) -> Self {
+        Self { clock: Box::new(clock), ..self }
     }
 
     /// Events may not be more than [`FUTURE_MS_MAX`] ahead of the node's clock.
     #[must_use]
     pub fn bounding_future(self) -> Self {
         Self { bounds_future: true, ..self }
+    }
+}
+
+impl Default for LocalOrderer {
+    fn default() -> Self {
+        Self::new(TimeSource::default())
     }
 }
 
@@ -171,8 +186,8 @@ impl Orderer for LocalOrderer {
         proposal.event.bounds()?;
         proposal.may_bring_its_kind()?;
         let proposed_ms = match self.time_source {
-            TimeSource::Event => proposal.time_ms.unwrap_or_else(clock_ms),
-            TimeSource::Clock => clock_ms(),
+            TimeSource::Event => proposal.time_ms.unwrap_or_else(&self.clock),
+            TimeSource::Clock => (self.clock)(),
         };
         let mut logical_time_ms = proposed_ms.max(head.logical_time_ms());
         if proposal.origin != Origin::Driver
@@ -186,7 +201,7 @@ impl Orderer for LocalOrderer {
             };
         }
         if self.bounds_future && proposal.origin == Origin::Submitted {
-            let now_ms = clock_ms();
+            let now_ms = (self.clock)();
             if proposed_ms > now_ms.saturating_add(FUTURE_MS_MAX) {
                 return Err(Refusal::TooFarAhead { at_ms: proposed_ms, now_ms });
             }

@@ -49,6 +49,9 @@ pub enum Request {
         /// Until when, in milliseconds.
         to_ms: u64,
     },
+    /// Begin a checkpoint now, or after the one that is in the making. There is no answer: when it is signed, it is in the
+    /// journal.
+    Checkpoint,
 }
 
 impl From<Proposal> for Request {
@@ -172,10 +175,14 @@ impl Engine {
     /// Whether somebody takes what was sealed.
     fn take(&mut self, request: Request, sealed: &Sender<ToCommit>) -> Result<bool, PipelineError> {
         let answered = match request {
-            Request::Propose(proposal) => self.propose(proposal, sealed)?,
-            Request::Advance { tag, to_ms } => self.advance(tag, to_ms, sealed)?,
+            Request::Propose(proposal) => Some(self.propose(proposal, sealed)?),
+            Request::Advance { tag, to_ms } => Some(self.advance(tag, to_ms, sealed)?),
+            Request::Checkpoint => {
+                self.checkpointer.want(&self.head)?;
+                None
+            }
         };
-        let taken = sealed.send(answered).is_ok();
+        let taken = answered.is_none_or(|answered| sealed.send(answered).is_ok());
         if let Some(handed) = self.checkpointer.advance(&self.head, BUSY_KEYS) {
             let _ = sealed.send(ToCommit::Checkpoint(handed));
         }

@@ -89,6 +89,8 @@ pub fn verify(
     options: &VerifyOptions,
     progress: &Arc<AtomicU64>,
 ) -> Result<Verdict, VerifyError> {
+    // The ledger may go on meanwhile: all of it is verified as it is now.
+    let journal = &Arc::new(journal.moment()?);
     let size = journal.read(entry.no)?.size()?;
     let first = journal.read(entry.no)?.base().map_or(0, |base| base.size);
     let range = options.range.clone().unwrap_or(first..size);

@@ -6,8 +6,11 @@ use serde::{
     de::{Error, SeqAccess, Visitor},
 };
 
-/// A list of at most `MAX` items. In memory they may take more than they can be encoded in.
-pub(crate) fn few<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+/// A list of at most `MAX` items, for `#[serde(deserialize_with)]`.
+///
+/// # Errors
+/// An item does not decode, or there is one too many.
+pub fn few<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

@@ -12,7 +12,7 @@ pub mod checkpoint;
 pub mod command;
 pub mod digest;
 pub mod evidence;
-mod few;
+pub mod few;
 pub mod finality;
 pub mod genesis;
 pub mod ledger;

@@ -131,7 +131,8 @@ impl Seat {
         if let Some(lead) = &self.lead {
             let alone = self.roster.durability == Durability::Local;
             let quorum = alone || lead.has_quorum(now_ms, silence_ms, &self.roster, me);
-            return if quorum { Service::Orders } else { Service::Stale { heard_ms: None } };
+            let heard_ms = lead.quorum_heard_ms(&self.roster, me);
+            return if quorum { Service::Orders } else { Service::Stale { heard_ms } };
         }
         match self.follow.heard_ms {
             Some(heard_ms) if now_ms.saturating_sub(heard_ms) < silence_ms => Service::Follows,

@@ -108,10 +108,13 @@ fn a_quorum_is_heard_or_it_is_not() {
     let roster = roster(5, Quorum::Majority);
     let mut lead = lead(0, &roster);
     assert!(!lead.has_quorum(0, 100, &roster, node(1)));
+    assert_eq!(lead.quorum_heard_ms(&roster, node(1)), None);
     lead.heard(10, node(2));
     lead.heard(10, node(6));
     assert!(!lead.has_quorum(20, 100, &roster, node(1)));
     lead.heard(30, node(3));
     assert!(lead.has_quorum(40, 100, &roster, node(1)));
     assert!(!lead.has_quorum(110, 100, &roster, node(1)));
+    // The third of five, this node among them, was heard then.
+    assert_eq!(lead.quorum_heard_ms(&roster, node(1)), Some(10));
 }

@@ -118,6 +118,8 @@ pub(crate) struct Checkpointer {
     gate: Arc<Gate>,
     /// Receipts and logical time of the last checkpoint, or of the beginning.
     last: Option<(u64, u64)>,
+    /// Somebody wants one now.
+    wanted: bool,
     walk: Option<Walk>,
 }
 
@@ -137,12 +139,21 @@ impl Checkpointer {
             Some(last) => Some(last),
             None => first_time(&journal, no)?.map(|ms| (0, ms)),
         };
-        Ok(Self { journal, no, settings, gate, last, walk: None })
+        Ok(Self { journal, no, settings, gate, last, wanted: false, walk: None })
     }
 
     /// A snapshot is in the making.
     pub(crate) fn is_walking(&self) -> bool {
         self.walk.is_some()
+    }
+
+    /// Somebody wants a checkpoint now. While one is in the making, the next one waits for it.
+    pub(crate) fn want(&mut self, head: &Head) -> Result<(), JournalError> {
+        self.wanted = head.next_seq() > 0;
+        if self.walk.is_none() {
+            self.begin_if(self.wanted, head)?;
+        }
+        Ok(())
     }
 
     /// A step was applied. Begins a walk if one is due.
@@ -157,7 +168,14 @@ impl Checkpointer {
         let passed =
             |interval: u64, last: u64, now: u64| now.checked_div(interval).is_some_and(|now| now > last / interval);
         let due = passed(self.settings.receipts, last_size, size) || passed(self.settings.logical_ms, last_ms, now_ms);
+        self.begin_if(due || self.wanted, head)
+    }
+
+    /// Begins a walk, unless what the last one led to is not done with.
+    fn begin_if(&mut self, due: bool, head: &Head) -> Result<(), JournalError> {
         if due && self.gate.enter() {
+            let (size, now_ms) = (head.next_seq(), head.logical_time_ms());
+            self.wanted = false;
             self.last = Some((size, now_ms));
             let walk = SnapshotWalk::begin(head.state(), head.state_root());
             self.walk = Some(Walk { walk, size, logical_time_ms: now_ms, stored: self.journal.chunks(self.no)? });

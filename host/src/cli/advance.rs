@@ -15,7 +15,7 @@ use crate::{
 };
 use std::{path::Path, time::UNIX_EPOCH};
 
-pub(crate) fn run(options: &AdvanceOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(options: &AdvanceOptions, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     let to_ms = parse_time(&options.to)?;
     let node = Node::open(dir, Access::Write)?;
     let entry = node.find_ledger(&options.ledger)?;

@@ -4,40 +4,43 @@ use super::{
     args::{ArchiveCommand, ArchiveOptions},
     bundle,
     error::{CliError, Exit},
+    place::Place,
     report::{Printer, Record},
     text,
 };
 use crate::{
     archive::{self, ArchiveError, ArchiveReader, Contents, Directory, StoreError, Verified, Written},
     journal::LedgerEntry,
-    node::{Access, Node},
+    node::Access,
 };
 use reprise_receipts::{LedgerId, bundle::Trust, checkpoint::Checkpoint, trust_policy::TrustPolicy};
 use std::path::Path;
 
-pub(crate) fn run(command: &ArchiveCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &ArchiveCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
     match command {
         ArchiveCommand::Write(ArchiveOptions { ledger, archive, to }) => {
-            write(dir, ledger, archive, *to, Contents::Steps, print)
+            write(place, ledger, archive, *to, Contents::Steps, print)
         }
         ArchiveCommand::Verify { archive, trust } => verify(archive, bundle::trust(trust)?, print),
         ArchiveCommand::Hydrate { ledger, archive, range, dry_run } => {
-            hydrate(dir, ledger, (archive, range), *dry_run, print)
+            hydrate(place, ledger, (archive, range), *dry_run, print)
         }
-        ArchiveCommand::Prune { ledger, archive, keep, dry_run } => prune(dir, ledger, archive, *keep, *dry_run, print),
+        ArchiveCommand::Prune { ledger, archive, keep, dry_run } => {
+            prune(place, ledger, archive, *keep, *dry_run, print)
+        }
     }
 }
 
 /// Brings the archive in `out` up to a ledger; also `reprise log serve-dir`.
 pub(super) fn write(
-    dir: &Path,
+    place: &Place<'_>,
     ledger: &str,
     out: &Path,
     to: Option<u64>,
     contents: Contents,
-    print: Printer,
+    print: &Printer,
 ) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+    let node = place.open(Access::Read)?;
     let entry = node.find_ledger(ledger)?;
     let size = to.map_or_else(|| node.journal().read(entry.no)?.size(), Ok)?;
     let note = archive::checkpoint_of(node.journal(), &entry, size, node.attester().ok().as_ref())?;
@@ -59,7 +62,7 @@ fn describe(entry: &LedgerEntry, attester: reprise_receipts::PublicKey, written:
         .with("note key", Checkpoint::note_key(entry.id, attester).to_string())
 }
 
-fn verify(path: &Path, trust: Trust, print: Printer) -> Result<Exit, CliError> {
+fn verify(path: &Path, trust: Trust, print: &Printer) -> Result<Exit, CliError> {
     let store = Directory::new(path);
     let ledger = ArchiveReader::open(&store)?.checkpoint().ledger;
     let Verified { checkpoint, approval, with_steps, attestations, packages } =
@@ -80,13 +83,13 @@ fn verify(path: &Path, trust: Trust, print: Printer) -> Result<Exit, CliError> {
 }
 
 fn hydrate(
-    dir: &Path,
+    place: &Place<'_>,
     ledger: &str,
     (path, range): (&Path, &str),
     dry_run: bool,
-    print: Printer,
+    print: &Printer,
 ) -> Result<Exit, CliError> {
-    let node = Node::open(dir, if dry_run { Access::Read } else { Access::Write })?;
+    let node = place.open(if dry_run { Access::Read } else { Access::Write })?;
     let entry = node.find_ledger(ledger)?;
     // A plan that was begun comes to its end first.
     node.open_ledger(&entry)?;
@@ -108,8 +111,15 @@ fn hydrate(
     Ok(Exit::Done)
 }
 
-fn prune(dir: &Path, ledger: &str, path: &Path, keep: u64, dry_run: bool, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, if dry_run { Access::Read } else { Access::Write })?;
+fn prune(
+    place: &Place<'_>,
+    ledger: &str,
+    path: &Path,
+    keep: u64,
+    dry_run: bool,
+    print: &Printer,
+) -> Result<Exit, CliError> {
+    let node = place.open(if dry_run { Access::Read } else { Access::Write })?;
     let entry = node.find_ledger(ledger)?;
     // The state holds, and a plan that was begun comes to its end first.
     node.open_ledger(&entry)?;

@@ -1,14 +1,17 @@
 //! Arguments as typed.
 
 mod again;
+mod class;
 mod history;
 mod log;
 mod node;
+mod paths;
 mod peer;
 mod portable;
 mod trial;
 
 pub(crate) use again::{ReplayOptions, VerifyOptions};
+pub(crate) use class::Class;
 pub(crate) use history::{CheckpointCommand, DoctorOptions, QuarantineCommand, RecoverCommand, SetOptions, Which};
 pub(crate) use log::{ArchiveCommand, ArchiveOptions, CheckProofOptions, LogCommand};
 pub(crate) use node::{FederationCommand, GrantOptions, NodeCommand, ReconcileOptions};
@@ -34,6 +37,9 @@ pub(crate) struct Arguments {
     /// Print JSON instead of tables: the same data, for programs
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Show nothing that may be out of date: what a running node marks as stale or suspended is refused
+    #[arg(long, global = true)]
+    pub(crate) fresh: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

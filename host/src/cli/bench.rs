@@ -33,7 +33,7 @@ const WINDOW: usize = 64;
 const SINGLES: u64 = 400;
 
 /// What is measured: the steps of a small ledger by default, one of the large ones on demand.
-pub(crate) fn run(options: &BenchOptions, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(options: &BenchOptions, print: &Printer) -> Result<Exit, CliError> {
     let dir = tempfile::tempdir().map_err(|error| CliError::File { path: std::env::temp_dir(), error })?;
     let node_dir = dir.path().join("node");
     let figures = match options {

@@ -4,6 +4,7 @@ use super::{
     args::{BundleCommand, ExportOptions, KindArg, TrustArgs},
     error::{CliError, Exit},
     finality, node,
+    place::Place,
     report::{Printer, Record},
     text, verify,
 };
@@ -20,11 +21,11 @@ use reprise_receipts::{
 use serde_json::Value;
 use std::path::Path;
 
-pub(crate) fn run(command: &BundleCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &BundleCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
     match command {
-        BundleCommand::Export(options) => export(options, dir, print),
-        BundleCommand::Fetch(options) => node::fetch_bundle(options, dir, print),
-        BundleCommand::Import { file, trust: args, dry_run } => import(file, &trust(args)?, *dry_run, dir, print),
+        BundleCommand::Export(options) => export(options, place, print),
+        BundleCommand::Fetch(options) => node::fetch_bundle(options, place.dir(), print),
+        BundleCommand::Import { file, trust: args, dry_run } => import(file, &trust(args)?, *dry_run, place, print),
         BundleCommand::Inspect { file } => inspect(file, print),
         BundleCommand::Verify { file, trust: args, engine } => {
             verify_file(file, &trust(args)?, (*engine).into(), print)
@@ -33,7 +34,7 @@ pub(crate) fn run(command: &BundleCommand, dir: &Path, print: Printer) -> Result
 }
 
 /// `reprise verify FILE`: match, divergent or incomparable, with nothing else at hand.
-pub(crate) fn verify_file(path: &Path, trust: &Trust, engine: EngineChoice, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn verify_file(path: &Path, trust: &Trust, engine: EngineChoice, print: &Printer) -> Result<Exit, CliError> {
     let verified = bundles::verify(path, trust.clone(), engine)?;
     let record = verify::report(&verified.header.genesis.name, &verified.verdict, engine)
         .with("ledger id", verified.header.ledger.to_string())
@@ -72,8 +73,8 @@ pub(crate) fn parse_key(key: &str) -> Result<PublicKey, CliError> {
     PublicKey::from_bytes(bytes).map_err(|_| error(()))
 }
 
-fn export(options: &ExportOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+fn export(options: &ExportOptions, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Read)?;
     let entry = node.find_ledger(&options.ledger)?;
     let size = node.journal().read(entry.no)?.size()?;
     let to = match (options.to, options.kind) {
@@ -88,7 +89,7 @@ fn export(options: &ExportOptions, dir: &Path, print: Printer) -> Result<Exit, C
     let export = bundles::ExportOptions {
         kind: options.kind.into(),
         range: options.from.unwrap_or(0)..to,
-        dir: dir.to_owned(),
+        dir: place.dir().to_owned(),
         signer: node.attester().ok(),
     };
     let attester = *node.journal().attesters(&entry)?.of_log(to);
@@ -103,8 +104,8 @@ fn export(options: &ExportOptions, dir: &Path, print: Printer) -> Result<Exit, C
     Ok(Exit::Done)
 }
 
-fn import(path: &Path, trust: &Trust, dry_run: bool, dir: &Path, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, if dry_run { Access::Read } else { Access::Write })?;
+fn import(path: &Path, trust: &Trust, dry_run: bool, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(if dry_run { Access::Read } else { Access::Write })?;
     if dry_run {
         return plan_import(&node, path, trust, print);
     }
@@ -121,7 +122,7 @@ fn import(path: &Path, trust: &Trust, dry_run: bool, dir: &Path, print: Printer)
     Ok(Exit::Done)
 }
 
-fn plan_import(node: &Node, path: &Path, trust: &Trust, print: Printer) -> Result<Exit, CliError> {
+fn plan_import(node: &Node, path: &Path, trust: &Trust, print: &Printer) -> Result<Exit, CliError> {
     let plan = match bundles::plan_import(node, path, trust.clone()) {
         Err(BundleFileError::NotImported(verdict)) => return Ok(not_imported(&verdict, print)),
         plan => plan?,
@@ -136,12 +137,12 @@ fn plan_import(node: &Node, path: &Path, trust: &Trust, print: Printer) -> Resul
     Ok(Exit::Done)
 }
 
-fn not_imported(verdict: &Verdict, print: Printer) -> Exit {
+fn not_imported(verdict: &Verdict, print: &Printer) -> Exit {
     print.record(verify::report("-", verdict, EngineChoice::Cranelift).with("imported", false));
     verify::exit(verdict)
 }
 
-fn inspect(path: &Path, print: Printer) -> Result<Exit, CliError> {
+fn inspect(path: &Path, print: &Printer) -> Result<Exit, CliError> {
     let mut file = BundleFile::open(path, Trust::GenesisRecord)?;
     let mut record = Record::new();
     while let Some(item) = file.next_item()? {

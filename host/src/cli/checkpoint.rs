@@ -3,32 +3,31 @@
 use super::{
     args::{CheckpointCommand, SetOptions},
     error::{CliError, Exit},
-    report::{Printer, Record, say},
+    place::Place,
+    report::{Printer, Record},
     text,
 };
 use crate::{
     checkpoints::{self, CheckpointError, retention},
     journal::{CheckpointSettings, StoredCheckpoint},
-    node::{Access, Node},
+    node::Access,
 };
-use std::path::Path;
 
 const MS_PER_SECOND: u64 = 1_000;
 
-pub(crate) fn run(command: &CheckpointCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &CheckpointCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
     match command {
-        CheckpointCommand::Create { ledger } => create(dir, ledger, print),
-        CheckpointCommand::List { ledger } => list(dir, ledger, print),
-        CheckpointCommand::Show { ledger, size } => show(dir, ledger, *size, print),
-        CheckpointCommand::Drop { ledger, size, dry_run } => drop_snapshot(dir, ledger, *size, *dry_run, print),
+        CheckpointCommand::Create { ledger } => create(place, ledger, print),
+        CheckpointCommand::List { ledger } => list(place, ledger, print),
+        CheckpointCommand::Show { ledger, size } => show(place, ledger, *size, print),
+        CheckpointCommand::Drop { ledger, size, dry_run } => drop_snapshot(place, ledger, *size, *dry_run, print),
     }
 }
 
 /// `reprise ledger set`.
-pub(crate) fn set(options: &SetOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
-    let changes = [options.checkpoint_receipts, options.checkpoint_seconds, options.keep.map(u64::from)];
-    let changes = changes.iter().any(Option::is_some);
-    let node = Node::open(dir, if changes { Access::Write } else { Access::Read })?;
+pub(crate) fn set(options: &SetOptions, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
+    let changes = options.changes();
+    let node = place.open(if changes { Access::Write } else { Access::Read })?;
     let entry = node.find_ledger(&options.ledger)?;
     let mut settings = node.journal().checkpoint_settings(entry.no)?;
     settings.receipts = options.checkpoint_receipts.unwrap_or(settings.receipts);
@@ -49,8 +48,8 @@ fn describe_settings(settings: &CheckpointSettings) -> Record {
         .with("snapshots kept", settings.keep)
 }
 
-fn create(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Write)?;
+fn create(place: &Place<'_>, ledger: &str, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Write)?;
     let entry = node.find_ledger(ledger)?;
     let head = node.open_ledger(&entry)?.head;
     let checkpoint = checkpoints::create(node.journal(), &entry, &head, &node.attester()?)?;
@@ -63,8 +62,8 @@ fn create(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn list(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+fn list(place: &Place<'_>, ledger: &str, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Read)?;
     let entry = node.find_ledger(ledger)?;
     let row = |checkpoint: StoredCheckpoint| {
         let claim = &checkpoint.record.claim;
@@ -80,8 +79,8 @@ fn list(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn show(dir: &Path, ledger: &str, size: Option<u64>, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+fn show(place: &Place<'_>, ledger: &str, size: Option<u64>, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Read)?;
     let entry = node.find_ledger(ledger)?;
     let checkpoint = match size {
         Some(size) => checkpoints::find(node.journal(), entry.no, size)?,
@@ -98,14 +97,14 @@ fn show(dir: &Path, ledger: &str, size: Option<u64>, print: Printer) -> Result<E
         print.record(record.with("note", checkpoint.note.text()));
     } else {
         print.record(record);
-        say("");
-        say(checkpoint.note.text().trim_end());
+        print.say("");
+        print.say(checkpoint.note.text().trim_end());
     }
     if signed.is_ok() { Ok(Exit::Done) } else { Ok(Exit::Refused) }
 }
 
-fn drop_snapshot(dir: &Path, ledger: &str, size: u64, dry_run: bool, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, if dry_run { Access::Read } else { Access::Write })?;
+fn drop_snapshot(place: &Place<'_>, ledger: &str, size: u64, dry_run: bool, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(if dry_run { Access::Read } else { Access::Write })?;
     let entry = node.find_ledger(ledger)?;
     let checkpoint = checkpoints::find(node.journal(), entry.no, size)?;
     if !checkpoint.restorable {

@@ -147,7 +147,7 @@ fn decisive(node: &Node, entry: &LedgerEntry) -> Result<Vec<u64>, CliError> {
 fn one_receipt(node: &Node, entry: &LedgerEntry) -> Result<(), CliError> {
     let Some(seq) = decisive(node, entry)?.first().copied() else { return Ok(()) };
     chapter(&format!("Receipt {seq}, as `reprise receipts show incident {seq}` prints it"));
-    receipts::show(node, entry, seq, Printer::new(false))?;
+    receipts::show(node, entry, seq, &Printer::new(false))?;
     Ok(())
 }
 

@@ -3,19 +3,20 @@
 use super::{
     args::DoctorOptions,
     error::{CliError, Exit},
+    place::{Opened, Place},
     report::{Printer, Record},
 };
 use crate::{
     journal::{Journal, JournalError, LedgerEntry},
-    node::{EngineChoice, Node, NodeError},
+    node::{Access, EngineChoice, Node, NodeError},
     orderer::clock_ms,
     recovery::doctor::{self, Copies, Finding, Options, Outcome, Report},
 };
 use serde_json::Value;
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
-pub(crate) fn run(options: &DoctorOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
-    let node = open(dir, options.repair)?;
+pub(crate) fn run(options: &DoctorOptions, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
+    let node = open(place, options.repair)?;
     let asked = Options {
         repair: options.repair,
         attester: node.attester().ok().map(Arc::new),
@@ -29,6 +30,9 @@ pub(crate) fn run(options: &DoctorOptions, dir: &Path, print: Printer) -> Result
         None => node.journal().ledgers().unwrap_or_default(),
     };
     for entry in ledgers {
+        if options.all {
+            node.staleness(&entry)?;
+        }
         let report = examine(&node, &entry, options.engine.into(), &asked)?;
         reports.push((Some(entry.genesis.name), report));
     }
@@ -38,13 +42,13 @@ pub(crate) fn run(options: &DoctorOptions, dir: &Path, print: Printer) -> Result
 }
 
 /// For a repair, a journal of a damaged format record is opened all the same.
-fn open(dir: &Path, repair: bool) -> Result<Node, CliError> {
-    let access = if repair { crate::node::Access::Write } else { crate::node::Access::Read };
-    match Node::open(dir, access) {
-        Err(NodeError::Journal { error: JournalError::Format { .. }, .. }) if repair => {
-            Ok(Node::with_journal(dir, Journal::open_for_repair(&dir.join("journal.redb"))?))
+fn open<'a>(place: &'a Place<'_>, repair: bool) -> Result<Opened<'a>, CliError> {
+    match place.open(if repair { Access::Write } else { Access::Read }) {
+        Err(CliError::Node(NodeError::Journal { error: JournalError::Format { .. }, .. })) if repair => {
+            let journal = Journal::open_for_repair(&place.dir().join("journal.redb"))?;
+            Ok(place.opened(Node::with_journal(place.dir(), journal)))
         }
-        opened => Ok(opened?),
+        opened => opened,
     }
 }
 

@@ -56,7 +56,7 @@ struct Drilled {
     inconsistent: Option<String>,
 }
 
-pub(crate) fn run(options: &DrillOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(options: &DrillOptions, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     if options.list {
         print.rows(DRILLS.iter().map(Drill::record).collect());
         return Ok(Exit::Done);

@@ -2,25 +2,25 @@
 
 use super::{
     error::{CliError, Exit},
+    place::Place,
     report::{Printer, Record},
 };
 use crate::{
     effects::{DriverKind, DriversError, config},
-    node::{Access, Node},
+    node::Access,
 };
 use reprise_abi::limits::NAME_BYTES_MAX;
-use std::path::Path;
 
 /// Changes the drivers of a ledger as asked, and shows them.
 pub(crate) fn run(
-    dir: &Path,
+    place: &Place<'_>,
     ledger: &str,
     set: &[String],
     unset: &[String],
-    print: Printer,
+    print: &Printer,
 ) -> Result<Exit, CliError> {
     let changes = !set.is_empty() || !unset.is_empty();
-    let node = Node::open(dir, if changes { Access::Write } else { Access::Read })?;
+    let node = place.open(if changes { Access::Write } else { Access::Read })?;
     let entry = node.find_ledger(ledger)?;
     let mut drivers = config::read(node.dir(), entry.id).map_err(fault)?;
     for assignment in set {

@@ -30,6 +30,14 @@ pub(crate) enum Exit {
     Fault = 70,
 }
 
+impl Exit {
+    /// The exit that has this code.
+    pub(crate) fn of(code: u64) -> Option<Self> {
+        let all = [Self::Done, Self::Refused, Self::Incomparable, Self::Usage, Self::Fault];
+        all.into_iter().find(|exit| *exit as u64 == code)
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

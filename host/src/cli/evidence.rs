@@ -6,25 +6,26 @@ use super::{
     args::{EvidenceCommand, MakeCommand, PairOptions},
     bundle::parse_key,
     error::{CliError, Exit},
+    place::Place,
     report::{Printer, Record},
 };
 use crate::{
     bundles::BundleFileError,
     evidence::{self, Finding},
-    node::{Access, EngineChoice, Node},
+    node::{Access, EngineChoice},
 };
 use reprise_receipts::evidence::{Evidence, SignedHead};
 use std::path::Path;
 
-pub(crate) fn run(command: &EvidenceCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &EvidenceCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
     match command {
-        EvidenceCommand::Make(command) => make(command, dir, print),
+        EvidenceCommand::Make(command) => make(command, place, print),
         EvidenceCommand::Show { file } => show(file, print),
         EvidenceCommand::Verify { file, key, engine } => verify(file, key, (*engine).into(), print),
     }
 }
 
-fn make(command: &MakeCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+fn make(command: &MakeCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
     let pair = |options: &PairOptions, made: fn(&Path, &Path) -> Result<Option<Evidence>, BundleFileError>| {
         Ok::<_, CliError>((made(&options.one, &options.other)?, options.out.clone()))
     };
@@ -32,9 +33,9 @@ fn make(command: &MakeCommand, dir: &Path, print: Printer) -> Result<Exit, CliEr
         MakeCommand::Equivocation(options) => pair(options, evidence::equivocation)?,
         MakeCommand::Fork(options) => pair(options, evidence::fork)?,
         MakeCommand::Fault { ledger, seq, out } => {
-            let node = Node::open(dir, Access::Read)?;
+            let node = place.open(Access::Read)?;
             let entry = node.find_ledger(ledger)?;
-            (evidence::execution_fault(node.journal(), &entry, *seq, dir)?, out.clone())
+            (evidence::execution_fault(node.journal(), &entry, *seq, place.dir())?, out.clone())
         }
     };
     let Some(made) = made else {
@@ -47,13 +48,13 @@ fn make(command: &MakeCommand, dir: &Path, print: Printer) -> Result<Exit, CliEr
     Ok(Exit::Done)
 }
 
-fn show(path: &Path, print: Printer) -> Result<Exit, CliError> {
+fn show(path: &Path, print: &Printer) -> Result<Exit, CliError> {
     let evidence = evidence::read(path)?.map_err(|error| CliError::Refusal(format!("{}: {error}", path.display())))?;
     print.record(describe(&evidence));
     Ok(Exit::Done)
 }
 
-pub(super) fn verify(path: &Path, key: &str, engine: EngineChoice, print: Printer) -> Result<Exit, CliError> {
+pub(super) fn verify(path: &Path, key: &str, engine: EngineChoice, print: &Printer) -> Result<Exit, CliError> {
     let key = parse_key(key)?;
     let evidence = evidence::read(path)?.map_err(|error| CliError::Refusal(format!("{}: {error}", path.display())))?;
     let record = Record::new().with("evidence", evidence.kind()).with("key", key.to_string());

@@ -20,10 +20,15 @@ use reprise_receipts::{
     LedgerId, PublicKey,
     command::{Command, SignedCommand},
 };
-use std::{fs, io, path::Path};
+use serde_json::Value;
+use std::{fs, io, path::Path, thread::sleep, time::Duration};
+
+/// How often it is asked whether a new owner orders inputs, and the time between.
+const ENTER_QUESTIONS_MAX: u32 = 100;
+const ENTER_PAUSE: Duration = Duration::from_millis(100);
 
 /// Signs, and adds the signature to those that are in the file already.
-pub(super) fn sign(options: &GrantOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(super) fn sign(options: &GrantOptions, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     let key = |text: &str, what: &str| {
         let weak = || CliError::Usage(format!("{what}: expected 64 hexadecimal digits of a public key"));
         keys::parse_public(text).ok_or_else(weak)
@@ -58,8 +63,8 @@ pub(super) fn sign(options: &GrantOptions, dir: &Path, print: Printer) -> Result
 
 /// The ledger and the epoch to begin; from the journal, unless both are given in full.
 fn target(options: &GrantOptions, dir: &Path) -> Result<(LedgerId, u64), CliError> {
-    if let (Ok(ledger), Some(epoch)) = (options.ledger.parse(), options.epoch) {
-        return Ok((ledger, epoch));
+    if let Some(whole) = options.whole() {
+        return Ok(whole);
     }
     let node = Node::open(dir, Access::Read)?;
     let entry = node.find_ledger(&options.ledger)?;
@@ -77,17 +82,18 @@ fn target(options: &GrantOptions, dir: &Path) -> Result<(LedgerId, u64), CliErro
 }
 
 /// Hands a grant to the node that runs here; without one, this node enters the epoch if nobody else has a say.
-pub(super) fn take(dir: &Path, ledger: &str, path: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(super) fn take(dir: &Path, ledger: &str, path: &Path, print: &Printer) -> Result<Exit, CliError> {
     let bytes = crate::node::read_bounded(path, GRANT_FILE_BYTES_MAX as u64)?;
     let grant = std::str::from_utf8(&bytes).ok().and_then(succession::of_file);
     let (of, grant) = grant.ok_or_else(|| CliError::Usage(format!("{}: it is not a grant", path.display())))?;
     if let Some(client) = client(dir)? {
-        let grant = succession::hex(&encode(&grant));
-        let answer = client.ask(&Wanted::Take { ledger: ledger.to_owned(), grant }).map_err(gone)?;
+        let wanted = Wanted::Take { ledger: ledger.to_owned(), grant: succession::hex(&encode(&grant)) };
+        let answer = client.ask(&wanted).map_err(gone)?;
         if let Some(error) = answer["error"].as_str() {
             return Err(CliError::Refusal(error.to_owned()));
         }
-        print.record(Record::new().with("ledger", ledger).with("epoch", answer["epoch"].clone()));
+        let record = Record::new().with("ledger", ledger).with("epoch", answer["epoch"].clone());
+        print.record(what_next(record, dir, of, &grant.command)?);
         return Ok(Exit::Done);
     }
     let node = Node::open(dir, Access::Write)?;
@@ -97,6 +103,31 @@ pub(super) fn take(dir: &Path, ledger: &str, path: &Path, print: Printer) -> Res
     }
     is_alone(dir, &entry)?;
     enter(&node, &entry, grant, print)
+}
+
+/// A grant that was handed in is promised; what comes of it is waited for where this node is the new owner.
+fn what_next(record: Record, dir: &Path, ledger: LedgerId, command: &Command) -> Result<Record, CliError> {
+    let Command::Epoch { to, owner, .. } = command else { return Ok(record) };
+    if *owner != keys::node(dir)?.public() {
+        return Ok(record.with("next", format!("node {owner} begins the epoch as soon as it has the grant")));
+    }
+    for _ in 0..ENTER_QUESTIONS_MAX {
+        let Some(running) = client(dir)? else { break };
+        if orders(&running.ask(&Wanted::Status).map_err(gone)?, ledger, *to) {
+            return Ok(record.with("entered", true));
+        }
+        sleep(ENTER_PAUSE);
+    }
+    Ok(record.with("entered", false).with(
+        "next",
+        "this node takes events when a quorum has answered what they have, and it has caught up: `reprise status` says so",
+    ))
+}
+
+/// A running node orders the inputs of a ledger, in this epoch or a later one.
+fn orders(status: &Value, ledger: LedgerId, epoch: u64) -> bool {
+    let row = status["ledgers"].as_array().into_iter().flatten().find(|row| row["id"] == ledger.to_string());
+    row.is_some_and(|row| row["epoch"].as_u64() >= Some(epoch) && row["role"] == "owner" && row["can go on"] == true)
 }
 
 /// Other members may have more of the ledger than this node, or other things: a running node asks them first.
@@ -118,7 +149,7 @@ pub(super) fn is_alone(dir: &Path, entry: &LedgerEntry) -> Result<(), CliError> 
     Ok(())
 }
 
-fn enter(node: &Node, entry: &LedgerEntry, grant: SignedCommand, print: Printer) -> Result<Exit, CliError> {
+fn enter(node: &Node, entry: &LedgerEntry, grant: SignedCommand, print: &Printer) -> Result<Exit, CliError> {
     let (open, own) = (node.open_ledger(entry)?, keys::node(node.dir())?.public());
     let is_ours = |owner: &PublicKey| *owner == own;
     match &grant.command {

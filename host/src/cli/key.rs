@@ -3,24 +3,22 @@
 use super::{
     args::KeyCommand,
     error::{CliError, Exit},
+    place::Place,
     report::{Printer, Record},
 };
-use crate::{
-    keys,
-    node::{Access, Node},
-};
+use crate::{keys, node::Access};
 use reprise_receipts::{NoteKey, SigningKey};
 use std::path::Path;
 
-pub(crate) fn run(command: &KeyCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &KeyCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
     match command {
-        KeyCommand::Show => show(dir, print),
+        KeyCommand::Show => show(place, print),
         KeyCommand::Generate { name, out } => generate(name, out, print),
     }
 }
 
-fn show(dir: &Path, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+fn show(place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Read)?;
     let publishers: Vec<_> = node.publishers()?.iter().map(ToString::to_string).collect();
     print.record(
         Record::new()
@@ -31,7 +29,7 @@ fn show(dir: &Path, print: Printer) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn generate(name: &str, out: &Path, print: Printer) -> Result<Exit, CliError> {
+fn generate(name: &str, out: &Path, print: &Printer) -> Result<Exit, CliError> {
     // The name is checked before there is a file.
     let usable = |key: &SigningKey| {
         NoteKey::new(name, key.public()).map_err(|error| CliError::Usage(format!("--name: {error}")))

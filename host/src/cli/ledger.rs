@@ -5,6 +5,7 @@ use super::{
     checkpoint, drivers,
     error::{CliError, Exit},
     grant,
+    place::Place,
     report::{Printer, Record},
     status, submit, text,
 };
@@ -19,23 +20,22 @@ use reprise_receipts::{
     command::{COMMAND_KIND, Command},
     system::{self, epochs::Term},
 };
-use std::path::Path;
 
-pub(crate) fn run(command: &LedgerCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &LedgerCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
     match command {
-        LedgerCommand::Create { name, package } => create(dir, name, package, print),
-        LedgerCommand::List => list(dir, print),
-        LedgerCommand::Show { ledger } => show(dir, ledger, print),
-        LedgerCommand::Drivers { ledger, set, unset } => drivers::run(dir, ledger, set, unset, print),
-        LedgerCommand::Set(options) => checkpoint::set(options, dir, print),
-        LedgerCommand::Resume { ledger } => resume(dir, ledger, print),
-        LedgerCommand::Upgrade { ledger, package } => upgrade(dir, ledger, package, print),
-        LedgerCommand::Grant(options) => grant::sign(options, dir, print),
+        LedgerCommand::Create { name, package } => create(place, name, package, print),
+        LedgerCommand::List => list(place, print),
+        LedgerCommand::Show { ledger } => show(place, ledger, print),
+        LedgerCommand::Drivers { ledger, set, unset } => drivers::run(place, ledger, set, unset, print),
+        LedgerCommand::Set(options) => checkpoint::set(options, place, print),
+        LedgerCommand::Resume { ledger } => resume(place, ledger, print),
+        LedgerCommand::Upgrade { ledger, package } => upgrade(place, ledger, package, print),
+        LedgerCommand::Grant(options) => grant::sign(options, place.dir(), print),
     }
 }
 
-fn create(dir: &Path, name: &str, package: &str, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Write)?;
+fn create(place: &Place<'_>, name: &str, package: &str, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Write)?;
     let (digest, _) = node.find_package(package)?;
     if node.find_ledger(name).is_ok() {
         return Err(CliError::Refusal(format!("there is a ledger `{name}` already: choose another name")));
@@ -45,25 +45,27 @@ fn create(dir: &Path, name: &str, package: &str, print: Printer) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-fn list(dir: &Path, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+fn list(place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Read)?;
     let mut rows = Vec::new();
     for entry in node.journal().ledgers()? {
         let reader = node.journal().read(entry.no)?;
-        rows.push(
-            Record::new()
-                .with("name", entry.genesis.name.clone())
-                .with("receipts", reader.size()?)
-                .with("id", entry.id.to_string())
-                .with("package", text::digest(entry.genesis.package)),
-        );
+        let row = Record::new()
+            .with("name", entry.genesis.name.clone())
+            .with("receipts", reader.size()?)
+            .with("id", entry.id.to_string())
+            .with("package", text::digest(entry.genesis.package));
+        rows.push(match node.staleness(&entry)? {
+            Some(stale) if print.is_json() => row.with("stale", stale),
+            _ => row,
+        });
     }
     print.rows(rows);
     Ok(Exit::Done)
 }
 
-fn show(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+fn show(place: &Place<'_>, ledger: &str, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Read)?;
     let entry = node.find_ledger(ledger)?;
     let operators: Vec<_> = entry.genesis.operators.iter().map(ToString::to_string).collect();
     let incidents = node.journal().read(entry.no)?.incidents()?;
@@ -87,8 +89,8 @@ fn show(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn resume(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Write)?;
+fn resume(place: &Place<'_>, ledger: &str, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Write)?;
     let entry = node.find_ledger(ledger)?;
     let open = node.open_ledger(&entry)?;
     let Some(halt) = system::halt(open.head.state()) else {
@@ -98,8 +100,8 @@ fn resume(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
     carry_out(&node, &entry, command, &format!("resume-{}", halt.seq), print)
 }
 
-fn upgrade(dir: &Path, ledger: &str, package: &str, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Write)?;
+fn upgrade(place: &Place<'_>, ledger: &str, package: &str, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Write)?;
     let entry = node.find_ledger(ledger)?;
     let head = node.open_ledger(&entry)?.head;
     let (to, new) = node.find_package(package)?;
@@ -115,7 +117,7 @@ fn upgrade(dir: &Path, ledger: &str, package: &str, print: Printer) -> Result<Ex
 }
 
 /// Signs a command with this node's operator key and submits it like any other event.
-fn carry_out(node: &Node, entry: &LedgerEntry, command: Command, id: &str, print: Printer) -> Result<Exit, CliError> {
+fn carry_out(node: &Node, entry: &LedgerEntry, command: Command, id: &str, print: &Printer) -> Result<Exit, CliError> {
     let operator = node.operator()?;
     let source = format!("operator/{}", operator.public());
     let payload = encode(&command.sign(entry.id, &operator));

@@ -5,6 +5,7 @@ use super::{
     args::{CheckProofOptions, LogCommand},
     bundle,
     error::{CliError, Exit},
+    place::Place,
     receipts,
     report::{Printer, Record},
 };
@@ -26,17 +27,17 @@ use std::{
     path::Path,
 };
 
-pub(crate) fn run(command: &LogCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &LogCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
     match command {
         LogCommand::ServeDir { ledger, out, to } => {
-            archive_command::write(dir, ledger, out, *to, Contents::Receipts, print)
+            archive_command::write(place, ledger, out, *to, Contents::Receipts, print)
         }
     }
 }
 
 /// `reprise receipts prove`: a proof file over the newest signed checkpoint.
-pub(crate) fn prove(dir: &Path, ledger: &str, seq: u64, out: &Path, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+pub(crate) fn prove(place: &Place<'_>, ledger: &str, seq: u64, out: &Path, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Read)?;
     let entry = node.find_ledger(ledger)?;
     let reader = node.journal().read(entry.no)?;
     let size = reader.size()?;
@@ -63,7 +64,7 @@ pub(crate) fn prove(dir: &Path, ledger: &str, seq: u64, out: &Path, print: Print
 }
 
 /// `reprise receipts check-proof`: needs no node.
-pub(crate) fn check_proof(options: &CheckProofOptions, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn check_proof(options: &CheckProofOptions, print: &Printer) -> Result<Exit, CliError> {
     options.trust.only_key()?;
     let trust = bundle::trust(&options.trust)?;
     let file = read_bounded(&options.file, PROOF_FILE_BYTES_MAX as u64)?;

@@ -4,6 +4,7 @@ use super::{
     args::{FederationCommand, FetchOptions, NodeCommand, ReconcileOptions, SubmitOptions},
     error::{CliError, Exit},
     grant,
+    inside::{self, Inside},
     report::{Printer, say},
     text,
 };
@@ -15,6 +16,7 @@ use crate::{
         config::{ConfigError, NodeConfig},
         control::Wanted,
     },
+    journal::Journal,
 };
 use reprise_receipts::bundle::BundleKind;
 use serde_json::{Map, Value};
@@ -23,12 +25,18 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader},
     path::{self, Path, PathBuf},
+    sync::Arc,
+    thread::sleep,
+    time::Duration,
 };
 
+/// How often it is asked whether a node has stopped, and the time between.
+const STOP_QUESTIONS_MAX: u32 = 600;
+const STOP_PAUSE: Duration = Duration::from_millis(100);
 /// Events that were not accepted and are listed one by one.
 const LISTED_MAX: usize = 10;
 
-pub(crate) fn run(command: &NodeCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &NodeCommand, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     match command {
         NodeCommand::Run { config, rejoin } => {
             serve(dir, &NodeConfig { rejoin: *rejoin, ..read(dir, config.as_ref())? }, print)
@@ -40,19 +48,34 @@ pub(crate) fn run(command: &NodeCommand, dir: &Path, print: Printer) -> Result<E
         }
         NodeCommand::Stop => {
             running(dir)?.ask(&Wanted::Stop).map_err(gone)?;
-            Ok(Exit::Done)
+            stopped(dir)
         }
     }
 }
 
+/// Waits until a node that was told to stop has let go of its socket and its journal.
+fn stopped(dir: &Path) -> Result<Exit, CliError> {
+    let journal = dir.join("journal.redb");
+    for _ in 0..STOP_QUESTIONS_MAX {
+        if !daemon::control::path(dir).exists() && Journal::is_free(&journal)? {
+            return Ok(Exit::Done);
+        }
+        sleep(STOP_PAUSE);
+    }
+    let seconds = (STOP_PAUSE * STOP_QUESTIONS_MAX).as_secs();
+    Err(CliError::Fault(format!(
+        "the node was told to stop, and after {seconds} s it still has its journal: wait, or look at what its process does"
+    )))
+}
+
 /// `reprise peers`.
-pub(crate) fn peers(dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn peers(dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     rows(running(dir)?.ask(&Wanted::Peers).map_err(gone)?, print);
     Ok(Exit::Done)
 }
 
 /// `reprise federation`.
-pub(crate) fn federation(command: &FederationCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn federation(command: &FederationCommand, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     match command {
         FederationCommand::Status => rows(running(dir)?.ask(&Wanted::Federation).map_err(gone)?, print),
         FederationCommand::Take { ledger, grant } => return grant::take(dir, ledger, grant, print),
@@ -67,7 +90,7 @@ pub(crate) fn federation(command: &FederationCommand, dir: &Path, print: Printer
 }
 
 /// `reprise bundle fetch`.
-pub(crate) fn fetch_bundle(options: &FetchOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn fetch_bundle(options: &FetchOptions, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     let file_error = |error| CliError::File { path: options.out.clone(), error };
     // The node has a working directory of its own.
     let out = path::absolute(&options.out).map_err(file_error)?;
@@ -95,7 +118,7 @@ pub(crate) fn fetch_bundle(options: &FetchOptions, dir: &Path, print: Printer) -
 }
 
 /// `reprise reconcile`.
-pub(crate) fn reconcile(options: &ReconcileOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn reconcile(options: &ReconcileOptions, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     let wanted = match options.history {
         true => Wanted::Decisions,
         false => Wanted::Reconcile { ledger: options.ledger.clone(), act: !options.dry_run },
@@ -117,15 +140,26 @@ pub(crate) fn client(dir: &Path) -> Result<Option<Client>, CliError> {
 }
 
 /// `reprise status` of a running node.
-pub(crate) fn status(client: Client, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn status(client: Client, print: &Printer) -> Result<Exit, CliError> {
     let status = client.ask(&Wanted::Status).map_err(gone)?;
     let healthy = status["ledgers"].as_array().is_some_and(|rows| rows.iter().all(|row| row["can go on"] == true));
     record(&status, print);
     if healthy { Ok(Exit::Done) } else { Ok(Exit::Refused) }
 }
 
+/// `reprise checkpoint create` on a running node: its owner makes one out of its turn. It is shown as `show` does.
+pub(super) fn checkpoint(client: Client, ledger: &str, dir: &Path, json: bool) -> Result<Exit, CliError> {
+    let answer = client.ask(&Wanted::Checkpoint { ledger: ledger.to_owned() }).map_err(gone)?;
+    if let Some(error) = answer["error"].as_str() {
+        return Err(CliError::Refusal(error.to_owned()));
+    }
+    let size = answer["receipts"].to_string();
+    let show = ["checkpoint", "show", ledger, &size].into_iter().chain(json.then_some("--json"));
+    inside::command(running(dir)?, show.map(str::to_owned).collect())
+}
+
 /// `reprise submit` to a running node. The time of an event is its own, as in its line.
-pub(crate) fn submit(client: Client, options: &SubmitOptions, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn submit(client: Client, options: &SubmitOptions, print: &Printer) -> Result<Exit, CliError> {
     let events: Box<dyn BufRead + Send> = if options.file == Path::new("-") {
         Box::new(BufReader::new(io::stdin()))
     } else {
@@ -193,9 +227,9 @@ impl Tally {
     }
 }
 
-fn serve(dir: &Path, config: &NodeConfig, print: Printer) -> Result<Exit, CliError> {
+fn serve(dir: &Path, config: &NodeConfig, print: &Printer) -> Result<Exit, CliError> {
     let name = &config.name;
-    daemon::run(dir, config, |address| {
+    daemon::run(dir, config, Arc::new(Inside), |address| {
         if print.is_json() {
             say(serde_json::json!({ "name": name, "listens at": address.to_string() }));
         } else {
@@ -233,7 +267,7 @@ pub(super) fn gone(error: io::Error) -> CliError {
     CliError::Fault(format!("the running node: {error}"))
 }
 
-fn record(value: &Value, print: Printer) {
+fn record(value: &Value, print: &Printer) {
     let Value::Object(fields) = value else { return say(value) };
     if print.is_json() {
         return say(value);
@@ -250,7 +284,7 @@ fn record(value: &Value, print: Printer) {
     }
 }
 
-fn rows(value: Value, print: Printer) {
+fn rows(value: Value, print: &Printer) {
     let Value::Array(items) = &value else { return record(&value, print) };
     if print.is_json() {
         return say(&value);

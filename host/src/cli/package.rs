@@ -3,28 +3,29 @@
 use super::{
     args::PackageCommand,
     error::{CliError, Exit},
+    place::Place,
     report::{Printer, Record},
 };
 use crate::{
     engine::{self, BackEnd, CodeCache, EngineProfile, WasmExecutor, on_engine_thread},
     keys,
-    node::{Access, Node, code_cache, native_policy, read_bounded, read_package},
+    node::{Access, code_cache, native_policy, read_bounded, read_package},
 };
 use reprise_abi::{Description, encode, limits::COMPONENT_BYTES_MAX};
 use reprise_receipts::{NoteKey, Package, PackageDigest};
 use serde_json::Value;
 use std::{fs, path::Path};
 
-pub(crate) fn run(command: &PackageCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &PackageCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
     match command {
         PackageCommand::Inspect { file, publisher } => inspect(file, publisher.as_deref(), print),
-        PackageCommand::Add { file, publisher } => add(dir, file, publisher.as_deref(), print),
-        PackageCommand::List => list(dir, print),
+        PackageCommand::Add { file, publisher } => add(place, file, publisher.as_deref(), print),
+        PackageCommand::List => list(place, print),
         PackageCommand::Build { core, publisher, key, out } => build(core, publisher, key, out, print),
     }
 }
 
-fn inspect(file: &Path, publisher: Option<&str>, print: Printer) -> Result<Exit, CliError> {
+fn inspect(file: &Path, publisher: Option<&str>, print: &Printer) -> Result<Exit, CliError> {
     let package = read_package(file)?;
     let signature = match publisher {
         None => "not checked: give --publisher KEY".to_owned(),
@@ -40,10 +41,11 @@ fn inspect(file: &Path, publisher: Option<&str>, print: Printer) -> Result<Exit,
     if refused { Ok(Exit::Refused) } else { Ok(Exit::Done) }
 }
 
-fn add(dir: &Path, file: &Path, publisher: Option<&str>, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Write)?;
+fn add(place: &Place<'_>, file: &Path, publisher: Option<&str>, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Write)?;
     let package = read_package(file)?;
-    admit(&package, code_cache(dir)).map_err(|reason| CliError::Refusal(format!("{}: {reason}", file.display())))?;
+    admit(&package, code_cache(place.dir()))
+        .map_err(|reason| CliError::Refusal(format!("{}: {reason}", file.display())))?;
     if let Some(key) = publisher {
         let key = note_key(key)?;
         package.verify(&key).map_err(crate::node::NodeError::from)?;
@@ -54,8 +56,8 @@ fn add(dir: &Path, file: &Path, publisher: Option<&str>, print: Printer) -> Resu
     Ok(Exit::Done)
 }
 
-fn list(dir: &Path, print: Printer) -> Result<Exit, CliError> {
-    let packages = Node::open(dir, Access::Read)?.journal().packages()?;
+fn list(place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
+    let packages = place.open(Access::Read)?.journal().packages()?;
     let row = |(digest, package): &(PackageDigest, Package)| {
         Record::new()
             .with("name", package.manifest.description.name.clone())
@@ -69,7 +71,7 @@ fn list(dir: &Path, print: Printer) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn build(core: &Path, publisher: &str, key: &Path, out: &Path, print: Printer) -> Result<Exit, CliError> {
+fn build(core: &Path, publisher: &str, key: &Path, out: &Path, print: &Printer) -> Result<Exit, CliError> {
     let module = read_bounded(core, COMPONENT_BYTES_MAX as u64)?;
     let refused = |reason: String| CliError::Refusal(format!("{}: {reason}", core.display()));
     let component = engine::componentize(&module).map_err(|error| refused(error.to_string()))?;

@@ -15,7 +15,7 @@ use std::{
     path::Path,
 };
 
-pub(crate) fn run(command: &PeerCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &PeerCommand, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     match command {
         PeerCommand::Key => {
             print.record(Record::new().with("node key", keys::node(dir)?.public().to_string()));
@@ -25,7 +25,7 @@ pub(crate) fn run(command: &PeerCommand, dir: &Path, print: Printer) -> Result<E
     }
 }
 
-fn probe(address: SocketAddr, key: Option<&str>, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+fn probe(address: SocketAddr, key: Option<&str>, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     let key = key.map(parse_key).transpose()?;
     let config = LinkConfig::new(keys::node(dir)?);
     let fault = |error: &dyn std::fmt::Display| CliError::Fault(format!("network: {error}"));

@@ -3,6 +3,7 @@
 use super::{
     args::{QuarantineCommand, Which},
     error::{CliError, Exit},
+    place::Place,
     report::{Printer, Record},
     text,
 };
@@ -17,27 +18,27 @@ use std::{
     path::Path,
 };
 
-pub(crate) fn run(command: &QuarantineCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &QuarantineCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
     match command {
-        QuarantineCommand::List { ledger: Some(ledger), .. } => list(dir, ledger, print),
-        QuarantineCommand::List { ledger: None, .. } => list_rejected(dir, print),
+        QuarantineCommand::List { ledger: Some(ledger), .. } => list(place, ledger, print),
+        QuarantineCommand::List { ledger: None, .. } => list_rejected(place.dir(), print),
         QuarantineCommand::Show { which, bytes } => match which.which() {
-            Which::Case(ledger, case) => show(dir, ledger, case, *bytes, print),
-            Which::Record(number) => show_rejected(dir, number, *bytes, print),
+            Which::Case(ledger, case) => show(place, ledger, case, *bytes, print),
+            Which::Record(number) => show_rejected(place.dir(), number, *bytes, print),
         },
         QuarantineCommand::Export { which, out } => match which.which() {
-            Which::Case(ledger, case) => export(dir, ledger, case, out, print),
-            Which::Record(number) => export_rejected(dir, number, out, print),
+            Which::Case(ledger, case) => export(place, ledger, case, out, print),
+            Which::Record(number) => export_rejected(place.dir(), number, out, print),
         },
         QuarantineCommand::Drop { which, dry_run } => match which.which() {
-            Which::Case(ledger, case) => drop_case(dir, ledger, case, *dry_run, print),
-            Which::Record(number) => drop_rejected(dir, number, *dry_run, print),
+            Which::Case(ledger, case) => drop_case(place, ledger, case, *dry_run, print),
+            Which::Record(number) => drop_rejected(place.dir(), number, *dry_run, print),
         },
     }
 }
 
-fn list(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+fn list(place: &Place<'_>, ledger: &str, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Read)?;
     let entry = node.find_ledger(ledger)?;
     let mut rows = Vec::new();
     for (no, case) in node.journal().cases(entry.no)? {
@@ -60,8 +61,8 @@ fn list(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn show(dir: &Path, ledger: &str, case: CaseNo, bytes: bool, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+fn show(place: &Place<'_>, ledger: &str, case: CaseNo, bytes: bool, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Read)?;
     let entry = node.find_ledger(ledger)?;
     let row = |record: Quarantined| {
         let row = Record::new().with("record", record.kind.name()).with("sequence number", record.seq);
@@ -74,8 +75,8 @@ fn show(dir: &Path, ledger: &str, case: CaseNo, bytes: bool, print: Printer) -> 
 }
 
 /// Every record as a file of its own, named by its kind and number.
-fn export(dir: &Path, ledger: &str, case: CaseNo, out: &Path, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+fn export(place: &Place<'_>, ledger: &str, case: CaseNo, out: &Path, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Read)?;
     let entry = node.find_ledger(ledger)?;
     is_there(&node, &entry, case)?;
     let records = node.journal().quarantined(entry.no, case)?;
@@ -90,8 +91,8 @@ fn export(dir: &Path, ledger: &str, case: CaseNo, out: &Path, print: Printer) ->
     Ok(Exit::Done)
 }
 
-fn drop_case(dir: &Path, ledger: &str, case: CaseNo, dry_run: bool, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, if dry_run { Access::Read } else { Access::Write })?;
+fn drop_case(place: &Place<'_>, ledger: &str, case: CaseNo, dry_run: bool, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(if dry_run { Access::Read } else { Access::Write })?;
     let entry = node.find_ledger(ledger)?;
     let records = node.journal().quarantined(entry.no, case)?.len();
     is_there(&node, &entry, case)?;
@@ -116,7 +117,7 @@ fn is_there(node: &Node, entry: &LedgerEntry, case: CaseNo) -> Result<(), CliErr
     Err(CliError::Refusal(format!("there is no case {case}: see `reprise quarantine list {ledger}`")))
 }
 
-fn list_rejected(dir: &Path, print: Printer) -> Result<Exit, CliError> {
+fn list_rejected(dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     let rows = rejected::list(dir).map_err(rejected_error(dir))?.into_iter().map(row).collect();
     let dropped = rejected::dropped(dir).map_err(rejected_error(dir))?;
     if dropped.records > 0 {
@@ -126,14 +127,14 @@ fn list_rejected(dir: &Path, print: Printer) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn show_rejected(dir: &Path, number: u64, bytes: bool, print: Printer) -> Result<Exit, CliError> {
+fn show_rejected(dir: &Path, number: u64, bytes: bool, print: &Printer) -> Result<Exit, CliError> {
     let (record, content) = find_rejected(dir, number)?;
     let shown = row(record).with("kept bytes", content.len());
     print.record(if bytes { shown.with("bytes", text::hex(&content)) } else { shown });
     Ok(Exit::Done)
 }
 
-fn export_rejected(dir: &Path, number: u64, out: &Path, print: Printer) -> Result<Exit, CliError> {
+fn export_rejected(dir: &Path, number: u64, out: &Path, print: &Printer) -> Result<Exit, CliError> {
     let (record, content) = find_rejected(dir, number)?;
     let error = |error| CliError::File { path: out.to_owned(), error };
     let mut file = fs::OpenOptions::new().write(true).create_new(true).open(out).map_err(error)?;
@@ -142,7 +143,7 @@ fn export_rejected(dir: &Path, number: u64, out: &Path, print: Printer) -> Resul
     Ok(Exit::Done)
 }
 
-fn drop_rejected(dir: &Path, number: u64, dry_run: bool, print: Printer) -> Result<Exit, CliError> {
+fn drop_rejected(dir: &Path, number: u64, dry_run: bool, print: &Printer) -> Result<Exit, CliError> {
     let (record, _) = find_rejected(dir, number)?;
     if !dry_run {
         rejected::remove(dir, number).map_err(rejected_error(dir))?;

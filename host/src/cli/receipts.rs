@@ -4,6 +4,7 @@ use super::{
     args::ReceiptsCommand,
     error::{CliError, Exit},
     log,
+    place::Place,
     report::{Printer, Record},
     text,
 };
@@ -14,13 +15,12 @@ use crate::{
 use reprise_abi::{Canonical, Change, Input, Outcome, decode_canonical};
 use reprise_receipts::{Attestation, LeafHash, Receipt, StepRecord, log::prove_inclusion};
 use serde_json::Value;
-use std::path::Path;
 
 /// Receipts that `list` shows when no range is given.
 const LAST_SHOWN: u64 = 20;
 
-pub(crate) fn run(command: &ReceiptsCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
-    let open = || Node::open(dir, Access::Read);
+pub(crate) fn run(command: &ReceiptsCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
+    let open = || place.open(Access::Read);
     match command {
         ReceiptsCommand::List { ledger, range } => {
             let node = open()?;
@@ -30,12 +30,12 @@ pub(crate) fn run(command: &ReceiptsCommand, dir: &Path, print: Printer) -> Resu
             let node = open()?;
             show(&node, &node.find_ledger(ledger)?, *seq, print)
         }
-        ReceiptsCommand::Prove { ledger, seq, out } => log::prove(dir, ledger, *seq, out, print),
+        ReceiptsCommand::Prove { ledger, seq, out } => log::prove(place, ledger, *seq, out, print),
         ReceiptsCommand::CheckProof(options) => log::check_proof(options, print),
     }
 }
 
-fn list(node: &Node, entry: &LedgerEntry, range: Option<&str>, print: Printer) -> Result<Exit, CliError> {
+fn list(node: &Node, entry: &LedgerEntry, range: Option<&str>, print: &Printer) -> Result<Exit, CliError> {
     let reader = node.journal().read(entry.no)?;
     let size = reader.size()?;
     let range = match range {
@@ -54,7 +54,7 @@ fn list(node: &Node, entry: &LedgerEntry, range: Option<&str>, print: Printer) -
     Ok(Exit::Done)
 }
 
-pub(crate) fn show(node: &Node, entry: &LedgerEntry, seq: u64, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn show(node: &Node, entry: &LedgerEntry, seq: u64, print: &Printer) -> Result<Exit, CliError> {
     let reader = node.journal().read(entry.no)?;
     let size = reader.size()?;
     if seq >= size {

@@ -3,6 +3,7 @@
 use super::{
     args::RecoverCommand,
     error::{CliError, Exit},
+    place::{Opened, Place},
     report::{Printer, Record},
     text,
 };
@@ -21,7 +22,7 @@ use reprise_abi::decode_canonical;
 use serde_json::Value;
 use std::path::Path;
 
-pub(crate) fn run(command: &RecoverCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &RecoverCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
     match command {
         RecoverCommand::Rollback { ledger, to, checkpoint, attested, reason, dry_run } => {
             let options = rollback::Options {
@@ -31,34 +32,36 @@ pub(crate) fn run(command: &RecoverCommand, dir: &Path, print: Printer) -> Resul
                 reason: reason.clone().unwrap_or_default(),
                 now_ms: clock_ms(),
             };
-            roll_back(dir, ledger, options, *checkpoint, *dry_run, print)
+            roll_back(place, ledger, options, *checkpoint, *dry_run, print)
         }
-        RecoverCommand::Restore { ledger, checkpoint, dry_run } => restore(dir, ledger, *checkpoint, *dry_run, print),
+        RecoverCommand::Restore { ledger, checkpoint, dry_run } => restore(place, ledger, *checkpoint, *dry_run, print),
         RecoverCommand::Take { ledger, from, checkpoint, dry_run } => {
-            take(dir, ledger, from, *checkpoint, *dry_run, print)
+            take(place, ledger, from, *checkpoint, *dry_run, print)
         }
-        RecoverCommand::Rebuild { ledger, engine, dry_run } => rebuild(dir, ledger, (*engine).into(), *dry_run, print),
-        RecoverCommand::Runtime { ledger } => advise(dir, ledger, print),
-        RecoverCommand::Resume { ledger, dry_run } => resume(dir, ledger, *dry_run, print),
-        RecoverCommand::Abandon { ledger, dry_run } => abandon(dir, ledger, *dry_run, print),
+        RecoverCommand::Rebuild { ledger, engine, dry_run } => {
+            rebuild(place, ledger, (*engine).into(), *dry_run, print)
+        }
+        RecoverCommand::Runtime { ledger } => advise(place, ledger, print),
+        RecoverCommand::Resume { ledger, dry_run } => resume(place, ledger, *dry_run, print),
+        RecoverCommand::Abandon { ledger, dry_run } => abandon(place, ledger, *dry_run, print),
     }
 }
 
-fn open(dir: &Path, ledger: &str, dry_run: bool) -> Result<(Node, LedgerEntry), CliError> {
-    let node = Node::open(dir, if dry_run { Access::Read } else { Access::Write })?;
+fn open<'a>(place: &'a Place<'_>, ledger: &str, dry_run: bool) -> Result<(Opened<'a>, LedgerEntry), CliError> {
+    let node = place.open(if dry_run { Access::Read } else { Access::Write })?;
     let entry = node.find_ledger(ledger)?;
     Ok((node, entry))
 }
 
 fn roll_back(
-    dir: &Path,
+    place: &Place<'_>,
     ledger: &str,
     options: rollback::Options,
     checkpoint: Option<u64>,
     dry_run: bool,
-    print: Printer,
+    print: &Printer,
 ) -> Result<Exit, CliError> {
-    let (node, entry) = open(dir, ledger, dry_run)?;
+    let (node, entry) = open(place, ledger, dry_run)?;
     let site = node.site(&entry, EngineChoice::default());
     if let Some(size) = checkpoint {
         crate::checkpoints::find(node.journal(), entry.no, size)?;
@@ -72,7 +75,7 @@ fn roll_back(
 
 /// A plan before it is carried out, and that it was when it was: to people in turn, to programs as one object.
 fn in_turn(
-    print: Printer,
+    print: &Printer,
     plan: Record,
     dry_run: bool,
     carry_out: impl FnOnce() -> Result<(), CliError>,
@@ -121,24 +124,30 @@ fn describe_effect(effect: &CutEffect) -> Value {
         .into()
 }
 
-fn restore(dir: &Path, ledger: &str, checkpoint: Option<u64>, dry_run: bool, print: Printer) -> Result<Exit, CliError> {
-    let (node, entry) = open(dir, ledger, dry_run)?;
+fn restore(
+    place: &Place<'_>,
+    ledger: &str,
+    checkpoint: Option<u64>,
+    dry_run: bool,
+    print: &Printer,
+) -> Result<Exit, CliError> {
+    let (node, entry) = open(place, ledger, dry_run)?;
     let site = node.site(&entry, EngineChoice::default());
     let plan = checkpoint_restore::plan(&site, checkpoint, "restore from a checkpoint", clock_ms())?;
     in_turn(print, describe(&plan, 0), dry_run, || Ok(recovery::carry_out(&site, &plan, &mut Tell)?))
 }
 
 fn take(
-    dir: &Path,
+    place: &Place<'_>,
     ledger: &str,
     from: &Path,
     checkpoint: Option<u64>,
     dry_run: bool,
-    print: Printer,
+    print: &Printer,
 ) -> Result<Exit, CliError> {
     let other = Node::open(from, Access::Read)?;
     let theirs = other.find_ledger(ledger)?;
-    let node = Node::open(dir, if dry_run { Access::Read } else { Access::Write })?;
+    let node = place.open(if dry_run { Access::Read } else { Access::Write })?;
     let point = checkpoint_restore::RestorePoint::of_journal(other.journal(), &theirs, checkpoint)?;
     let claim = &point.checkpoint.record.claim;
     let record = Record::new()
@@ -154,8 +163,14 @@ fn take(
     })
 }
 
-fn rebuild(dir: &Path, ledger: &str, engine: EngineChoice, dry_run: bool, print: Printer) -> Result<Exit, CliError> {
-    let (node, entry) = open(dir, ledger, dry_run)?;
+fn rebuild(
+    place: &Place<'_>,
+    ledger: &str,
+    engine: EngineChoice,
+    dry_run: bool,
+    print: &Printer,
+) -> Result<Exit, CliError> {
+    let (node, entry) = open(place, ledger, dry_run)?;
     let site = node.site(&entry, engine);
     let survey = replay_reconstruction::survey(&site)?;
     let plan = replay_reconstruction::plan(&site, &survey, "rebuilt from inputs", clock_ms())?;
@@ -176,8 +191,8 @@ fn describe_survey(record: Record, survey: &Survey) -> Record {
         .with("proven by attestations", survey.proven)
 }
 
-fn advise(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
-    let (node, entry) = open(dir, ledger, true)?;
+fn advise(place: &Place<'_>, ledger: &str, print: &Printer) -> Result<Exit, CliError> {
+    let (node, entry) = open(place, ledger, true)?;
     let head = node.open_ledger(&entry)?.head;
     let advice = runtime::advise(&head, &node.journal().read(entry.no)?.incidents()?);
     let action = |action: &Action| Value::from(action.command_line(ledger));
@@ -194,8 +209,8 @@ fn advise(dir: &Path, ledger: &str, print: Printer) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn resume(dir: &Path, ledger: &str, dry_run: bool, print: Printer) -> Result<Exit, CliError> {
-    let (node, entry) = open(dir, ledger, dry_run)?;
+fn resume(place: &Place<'_>, ledger: &str, dry_run: bool, print: &Printer) -> Result<Exit, CliError> {
+    let (node, entry) = open(place, ledger, dry_run)?;
     let Some(running) = node.journal().running_plan(entry.no)? else {
         return Err(CliError::Refusal(format!("no plan was begun for ledger `{ledger}`")));
     };
@@ -206,8 +221,8 @@ fn resume(dir: &Path, ledger: &str, dry_run: bool, print: Printer) -> Result<Exi
     })
 }
 
-fn abandon(dir: &Path, ledger: &str, dry_run: bool, print: Printer) -> Result<Exit, CliError> {
-    let (node, entry) = open(dir, ledger, dry_run)?;
+fn abandon(place: &Place<'_>, ledger: &str, dry_run: bool, print: &Printer) -> Result<Exit, CliError> {
+    let (node, entry) = open(place, ledger, dry_run)?;
     let site = node.site(&entry, EngineChoice::default());
     let Some(abandoned) = recovery::abandon(&site, !dry_run)? else {
         return Err(CliError::Refusal(format!("no plan was begun for ledger `{ledger}`")));

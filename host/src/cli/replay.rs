@@ -3,6 +3,7 @@
 use super::{
     args::ReplayOptions,
     error::{CliError, Exit},
+    place::Place,
     receipts::{answer, change, outcome},
     report::{Printer, Record},
     text, verify,
@@ -10,17 +11,17 @@ use super::{
 use crate::{
     engine::on_engine_thread,
     journal::{LedgerEntry, LedgerReader},
-    node::{Access, EngineChoice, Node, PackageExecutors},
+    node::{Access, EngineChoice, PackageExecutors},
     recovery::Origin,
     runner::Runner,
     verify::{Replay, origin},
 };
 use reprise_abi::Input;
 use reprise_receipts::Sealed;
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
-pub(crate) fn run(options: &ReplayOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+pub(crate) fn run(options: &ReplayOptions, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Read)?;
     let entry = node.find_ledger(&options.ledger)?;
     let reader = node.journal().read(entry.no)?;
     let size = reader.size()?;
@@ -36,9 +37,9 @@ pub(crate) fn run(options: &ReplayOptions, dir: &Path, print: Printer) -> Result
         }
     };
     let runner = Runner::new(Box::new(PackageExecutors::new(node.journal().clone(), engine, node.dir())));
-    let changes = options.changes;
+    let (changes, out) = (options.changes, print.clone());
     let thread = on_engine_thread("reprise-replay", move || {
-        replay(reader, &entry, (origin, range), runner, engine, changes, print)
+        replay(reader, &entry, (origin, range), runner, engine, changes, &out)
     });
     let thread = thread.map_err(|error| CliError::Fault(error.to_string()))?;
     thread.join().map_err(|_| CliError::Fault("the engine thread panicked".to_owned()))?
@@ -51,13 +52,16 @@ fn replay(
     runner: Runner,
     engine: EngineChoice,
     changes: bool,
-    print: Printer,
+    print: &Printer,
 ) -> Result<Exit, CliError> {
     let mut steps = match Replay::start(reader, entry, origin, range, runner, engine)? {
         Ok(steps) => steps,
         Err(verdict) => return Ok(diverged(entry, &verdict, engine, print)),
     };
     while let Some(step) = steps.next_step()? {
+        if print.is_full() {
+            break;
+        }
         match step {
             Ok((input, sealed)) => print_step(&input, &sealed, changes, print),
             Err(verdict) => return Ok(diverged(entry, &verdict, engine, print)),
@@ -66,12 +70,12 @@ fn replay(
     Ok(Exit::Done)
 }
 
-fn diverged(entry: &LedgerEntry, verdict: &reprise_receipts::Verdict, engine: EngineChoice, print: Printer) -> Exit {
+fn diverged(entry: &LedgerEntry, verdict: &reprise_receipts::Verdict, engine: EngineChoice, print: &Printer) -> Exit {
     print.record(verify::report(&entry.genesis.name, verdict, engine));
     verify::exit(verdict)
 }
 
-fn print_step(input: &Input, sealed: &Sealed, changes: bool, print: Printer) {
+fn print_step(input: &Input, sealed: &Sealed, changes: bool, print: &Printer) {
     let record = Record::new()
         .with("seq", sealed.receipt.seq)
         .with("logical time", text::time(sealed.receipt.logical_time_ms))

@@ -19,18 +19,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(crate) fn run(command: &ScenarioCommand, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &ScenarioCommand, print: &Printer) -> Result<Exit, CliError> {
     let (options, show) = match command {
         ScenarioCommand::Run(options) => (options.clone(), true),
         ScenarioCommand::Check(options) => (options.clone(), false),
     };
-    let thread = on_engine_thread("reprise-scenario", move || all(&options, show, print));
+    let print = print.clone();
+    let thread = on_engine_thread("reprise-scenario", move || all(&options, show, &print));
     let thread = thread.map_err(|error| CliError::Fault(error.to_string()))?;
     thread.join().map_err(|_| CliError::Fault("the engine thread panicked".to_owned()))?
 }
 
 /// One file after the other; a file that cannot be played does not stop the others.
-fn all(options: &ScenarioOptions, show: bool, print: Printer) -> Result<Exit, CliError> {
+fn all(options: &ScenarioOptions, show: bool, print: &Printer) -> Result<Exit, CliError> {
     let mut stages = Stages { options, ready: BTreeMap::new() };
     let mut exit = Exit::Done;
     for file in &options.files {
@@ -47,7 +48,7 @@ fn all(options: &ScenarioOptions, show: bool, print: Printer) -> Result<Exit, Cl
     Ok(exit)
 }
 
-fn one(stages: &mut Stages, file: &Path, show: bool, print: Printer) -> Result<(Option<Difference>, u64), CliError> {
+fn one(stages: &mut Stages, file: &Path, show: bool, print: &Printer) -> Result<(Option<Difference>, u64), CliError> {
     let refusal = |error: &dyn std::error::Error| CliError::Refusal(error.to_string());
     let scenario = Scenario::read(file).map_err(|error| refusal(&error))?;
     let played = stages.of(&scenario.policy, file)?.play(&scenario).map_err(|error| refusal(&error))?;
@@ -88,7 +89,7 @@ fn write_trace(dir: &Path, file: &Path, trace: &str) -> Result<(), CliError> {
     fs::write(&path, trace).map_err(error)
 }
 
-fn print_verdict(file: &Path, differs: Option<&str>, steps: Option<u64>, print: Printer) {
+fn print_verdict(file: &Path, differs: Option<&str>, steps: Option<u64>, print: &Printer) {
     let name = file.display().to_string();
     let record = Record::new()
         .with("file", name.clone())
@@ -103,7 +104,7 @@ fn print_verdict(file: &Path, differs: Option<&str>, steps: Option<u64>, print: 
     });
 }
 
-fn print_run(file: &Path, scenario: &Scenario, played: &Played, print: Printer) {
+fn print_run(file: &Path, scenario: &Scenario, played: &Played, print: &Printer) {
     if !print.is_json() {
         say(format_args!("{}: {} ({})", file.display(), scenario.about, scenario.rows.join(", ")));
     }
@@ -137,7 +138,7 @@ fn print_run(file: &Path, scenario: &Scenario, played: &Played, print: Printer) 
     }
 }
 
-fn print_moment(moment: &Moment, print: Printer) {
+fn print_moment(moment: &Moment, print: &Printer) {
     let (at_ms, cause, event, ended) = match moment {
         Moment::Input { at_ms, cause, event, ended } => (*at_ms, *cause, event, ended),
         Moment::Crash { at_ms } => {

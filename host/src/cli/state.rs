@@ -3,7 +3,8 @@
 use super::{
     args::StateCommand,
     error::{CliError, Exit},
-    report::{Printer, Record, say},
+    place::{Opened, Place},
+    report::{Printer, Record},
     text,
 };
 use crate::{
@@ -21,8 +22,8 @@ use reprise_receipts::{
 };
 use std::{fs::OpenOptions, io::Write, path::Path};
 
-pub(crate) fn run(command: &StateCommand, dir: &Path, print: Printer) -> Result<Exit, CliError> {
-    let node = Node::open(dir, Access::Read)?;
+pub(crate) fn run(command: &StateCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
+    let node = place.open(Access::Read)?;
     match command {
         StateCommand::Get { ledger, key } => get(&node, &node.find_ledger(ledger)?, key, print),
         StateCommand::Scan { ledger, prefix, limit } => scan(&node, &node.find_ledger(ledger)?, prefix, *limit, print),
@@ -37,7 +38,7 @@ pub(crate) fn run(command: &StateCommand, dir: &Path, print: Printer) -> Result<
     }
 }
 
-fn get(node: &Node, entry: &LedgerEntry, key: &str, print: Printer) -> Result<Exit, CliError> {
+fn get(node: &Node, entry: &LedgerEntry, key: &str, print: &Printer) -> Result<Exit, CliError> {
     let head = node.open_ledger(entry)?.head;
     let Some(value) = head.state().get(&policy_key(key)?) else {
         return Err(CliError::Refusal(format!("there is no key `{key}` at receipt count {}", head.next_seq())));
@@ -46,7 +47,7 @@ fn get(node: &Node, entry: &LedgerEntry, key: &str, print: Printer) -> Result<Ex
     Ok(Exit::Done)
 }
 
-fn scan(node: &Node, entry: &LedgerEntry, prefix: &str, limit: usize, print: Printer) -> Result<Exit, CliError> {
+fn scan(node: &Node, entry: &LedgerEntry, prefix: &str, limit: usize, print: &Printer) -> Result<Exit, CliError> {
     let head = node.open_ledger(entry)?.head;
     let prefix = policy_key(prefix)?;
     let row = |(key, value): (&[u8], &[u8])| {
@@ -61,7 +62,7 @@ fn view_one(
     entry: &LedgerEntry,
     (name, args): (&str, &str),
     out: Option<&Path>,
-    print: Printer,
+    print: &Printer,
 ) -> Result<Exit, CliError> {
     let mut head = node.open_ledger(entry)?.head;
     let shown = at(&head).with("view", name);
@@ -80,12 +81,12 @@ fn view_one(
         let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_else(|_| text::bytes(bytes).into());
         print.record(shown.with("projection root", file.root.to_string()).with("value", value));
     } else {
-        say(text::bytes(bytes));
+        print.say(text::bytes(bytes));
     }
     Ok(Exit::Done)
 }
 
-pub(super) fn check_projection(node: &Node, path: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(super) fn check_projection(node: &Opened<'_>, path: &Path, print: &Printer) -> Result<Exit, CliError> {
     let bytes = read_bounded(path, ProjectionFile::BYTES_MAX as u64)?;
     let file: ProjectionFile = decode_canonical(&bytes)
         .map_err(|error| CliError::Refusal(format!("{} is no projection: {error}", path.display())))?;
@@ -123,7 +124,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(file_error)
 }
 
-fn view_names(node: &Node, entry: &LedgerEntry, print: Printer) -> Result<Exit, CliError> {
+fn view_names(node: &Node, entry: &LedgerEntry, print: &Printer) -> Result<Exit, CliError> {
     let head = node.open_ledger(entry)?.head;
     let (_, package) = node.find_package(&head.package().to_string())?;
     let row = |name: &String| Record::new().with("view", name.clone());

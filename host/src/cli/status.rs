@@ -15,7 +15,7 @@ use reprise_receipts::system;
 use serde_json::Value;
 use std::path::Path;
 
-pub(crate) fn init(dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn init(dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     let node = Node::init(dir)?;
     print.record(
         Record::new()
@@ -27,7 +27,7 @@ pub(crate) fn init(dir: &Path, print: Printer) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-pub(crate) fn run(dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     let node = Node::open(dir, Access::Read)?;
     let ledgers = node.journal().ledgers()?;
     let mut rows = Vec::new();

@@ -25,7 +25,7 @@ use std::{
 /// Refused events and rejections that are listed one by one.
 const LISTED_MAX: usize = 10;
 
-pub(crate) fn run(options: &SubmitOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(crate) fn run(options: &SubmitOptions, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     let node = Node::open(dir, Access::Write)?;
     let entry = node.find_ledger(&options.ledger)?;
     if !options.alone {

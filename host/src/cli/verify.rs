@@ -6,21 +6,20 @@ use super::{
     args::VerifyOptions,
     error::{CliError, Exit},
     finality,
+    place::{Opened, Place},
     report::{Printer, Record},
     text,
 };
 use crate::{
-    journal::LedgerEntry,
-    node::{Access, EngineChoice, Node, NodeError},
+    journal::{LedgerEntry, LedgerReader},
+    node::{Access, EngineChoice, Node},
     verify::{self, VerifyError},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reprise_receipts::{Verdict, verdict::KeyDifference};
 use serde_json::Value;
 use std::{
-    io::{self, IsTerminal},
     ops::Range,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -31,30 +30,38 @@ use std::{
 /// How often the progress bar moves.
 const TICK: Duration = Duration::from_millis(100);
 
-pub(crate) fn run(options: &VerifyOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
-    let file = Path::new(&options.ledger);
+pub(crate) fn run(options: &VerifyOptions, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
+    let file = &options.file();
     if !options.trust.key.is_empty() || options.trust.trust.is_some() {
-        return file::verify(file, options, dir, print);
+        return file::verify(file, options, place, print);
     }
-    let (node, entry) = match ledger(dir, &options.ledger) {
-        Err(_) if file.is_file() => return file::verify(file, options, dir, print),
+    let (node, entry) = match ledger(place, &options.ledger) {
+        Err(_) if file.is_file() => return file::verify(file, options, place, print),
         opened => opened?,
     };
     let reader = node.journal().read(entry.no)?;
     let (size, first) = (reader.size()?, reader.base().map_or(0, |base| base.size));
     let range = options.range.as_deref().map(|range| text::parse_range(range, size)).transpose()?;
-    let range = range.unwrap_or(first..size);
-    let jobs = options.jobs.map_or_else(processors, usize::from);
+    let attested = if place.is_shared() { attested(&reader, first)? } else { size };
+    let range = range.unwrap_or(first..attested);
+    let jobs = options.jobs.map_or_else(|| processors(place), usize::from);
     let options = verify::VerifyOptions { range: Some(range.clone()), engine: options.engine.into(), jobs };
-    let verdict = with_progress(&node, &entry, &options, range.end - range.start)?;
+    let verdict = with_progress(&node, &entry, &options, range.end - range.start, print)?;
     let report = report(&entry.genesis.name, &verdict, options.engine);
     let report = finality::of_ledger(report, &node, &entry, &verdict)?;
-    print.record(advise(report, &entry, &range, first));
+    let report = advise(report, &entry, &range, first);
+    // Of a ledger that goes on, the last receipts are attested in a moment.
+    print.record(if attested < size { report.with("not attested yet", size - attested) } else { report });
     Ok(exit(&verdict))
 }
 
-fn ledger(dir: &Path, selector: &str) -> Result<(Node, LedgerEntry), NodeError> {
-    let node = Node::open(dir, Access::Read)?;
+/// Receipts that are attested.
+fn attested(reader: &LedgerReader, first: u64) -> Result<u64, CliError> {
+    Ok(reader.last_attestation()?.map_or(first, |(seq, _)| seq + 1).max(first))
+}
+
+fn ledger<'a>(place: &'a Place<'_>, selector: &str) -> Result<(Opened<'a>, LedgerEntry), CliError> {
+    let node = place.open(Access::Read)?;
     let entry = node.find_ledger(selector)?;
     Ok((node, entry))
 }
@@ -111,9 +118,10 @@ fn with_progress(
     entry: &LedgerEntry,
     options: &verify::VerifyOptions,
     steps: u64,
+    print: &Printer,
 ) -> Result<Verdict, VerifyError> {
     let done = Arc::new(AtomicU64::new(0));
-    if !io::stderr().is_terminal() {
+    if !print.is_watched() {
         return verify::verify(node.journal(), entry, node.dir(), options, &done);
     }
     let bar = ProgressBar::new(steps);
@@ -140,6 +148,10 @@ fn key(difference: &KeyDifference) -> Value {
         .into()
 }
 
-fn processors() -> usize {
+/// All of them; of a running node one, because its ledgers go on meanwhile.
+fn processors(place: &Place<'_>) -> usize {
+    if place.is_shared() {
+        return 1;
+    }
     std::thread::available_parallelism().map_or(1, usize::from)
 }

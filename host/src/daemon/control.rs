@@ -1,14 +1,16 @@
 //! The socket by which commands reach a running node: `control.sock` in its directory, mode 0600, JSON lines.
 //!
 //! The first line says what is wanted: `{"do":"status"}`, `peers`, `federation`, `decisions`, `stop`,
-//! `{"do":"resume","ledger":"..."}`, `{"do":"take","ledger":"...","grant":"..."}`,
-//! `{"do":"reconcile","ledger":null,"act":false}`, `fetch-bundle` with what is wanted, or `{"do":"submit","ledger":"..."}`. All but the last are answered with
-//! one line. After `submit` come events, one a
-//! line, as in a file; each is answered with one line as soon as its answer holds, not always in their order. A line
+//! `{"do":"resume","ledger":"..."}`, `{"do":"checkpoint","ledger":"..."}`, `{"do":"take","ledger":"...","grant":"..."}`,
+//! `{"do":"reconcile","ledger":null,"act":false}`, `{"do":"command","arguments":["..."],"directory":"..."}`,
+//! `fetch-bundle` with what is wanted, or `{"do":"submit","ledger":"..."}`. All but the last are answered with one line;
+//! that of a `command` has what goes to standard output and to standard error, and the exit code:
+//! `{"out":"...","errors":"...","exit":0}`. After `submit` come events, one a line, as in a file; each is answered with one line as soon as its answer holds, not always in their order. A line
 //! `{"end":true}` comes when all are answered.
 
 use super::{
     bundles::Wish,
+    commands::{Asked, JournalDesk},
     happening::{Happening, Query, Reply},
 };
 use crate::{
@@ -84,6 +86,18 @@ pub enum Wanted {
         /// Where the file goes: a path from the root.
         out: PathBuf,
     },
+    /// Make a checkpoint of a ledger now. Answered when it is signed.
+    Checkpoint {
+        /// The ledger's name, or the first digits of its id.
+        ledger: String,
+    },
+    /// Run a command over the journal: see [`super::commands`].
+    Command {
+        /// The command line, without the name of the program.
+        arguments: Vec<String>,
+        /// Where whoever asks is.
+        directory: PathBuf,
+    },
     /// Events follow.
     Submit {
         /// The ledger's name, or the first digits of its id.
@@ -133,13 +147,21 @@ pub fn path(node: &Path) -> PathBuf {
 pub(super) struct Control {
     listener: UnixListener,
     path: PathBuf,
-    happenings: mpsc::Sender<Happening>,
-    stop: mpsc::Sender<()>,
+    desk: Desk,
+}
+
+/// Where commands are served.
+#[derive(Clone)]
+pub(super) struct Desk {
+    pub(super) happenings: mpsc::Sender<Happening>,
+    pub(super) stop: mpsc::Sender<()>,
+    /// What runs over the journal; nothing does in a simulation.
+    pub(super) journal: Option<JournalDesk>,
 }
 
 impl Control {
     /// Opens the socket. What an earlier process left there is replaced: this one has the journal, so that one is gone.
-    pub(super) fn open(node: &Path, happenings: mpsc::Sender<Happening>, stop: mpsc::Sender<()>) -> io::Result<Self> {
+    pub(super) fn open(node: &Path, desk: Desk) -> io::Result<Self> {
         let path = path(node);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -148,7 +170,7 @@ impl Control {
         let listener = UnixListener::bind(&path)?;
         // The directory is private; the mode says it once more.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-        Ok(Self { listener, path, happenings, stop })
+        Ok(Self { listener, path, desk })
     }
 
     /// Serves commands for ever.
@@ -157,10 +179,10 @@ impl Control {
         loop {
             let Ok(place) = places.clone().acquire_owned().await else { return };
             let Ok((stream, _)) = self.listener.accept().await else { continue };
-            let (happenings, stop) = (self.happenings.clone(), self.stop.clone());
+            let desk = self.desk.clone();
             tokio::spawn(async move {
                 let (from, to) = stream.into_split();
-                if let Err(error) = command(from, to, &happenings, &stop).await {
+                if let Err(error) = command(from, to, &desk).await {
                     tracing::debug!(%error, "a command went away");
                 }
                 drop(place);
@@ -179,9 +201,9 @@ impl Drop for Control {
 pub(super) async fn command(
     from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin + Send + 'static,
-    happenings: &mpsc::Sender<Happening>,
-    stop: &mpsc::Sender<()>,
+    desk: &Desk,
 ) -> io::Result<()> {
+    let happenings = &desk.happenings;
     let mut from = BufReader::new(from);
     let Some(line) = line(&mut from).await? else { return Ok(()) };
     match serde_json::from_slice(&line) {
@@ -191,7 +213,7 @@ pub(super) async fn command(
         Ok(Wanted::Decisions) => answer(&mut to, &ask(happenings, Query::Decisions).await).await,
         Ok(Wanted::Reconcile { ledger, act }) => answer(&mut to, &reconcile(happenings, ledger, act).await).await,
         Ok(Wanted::Stop) => {
-            let _ = stop.try_send(());
+            let _ = desk.stop.try_send(());
             answer(&mut to, &json!({ "stops": true })).await
         }
         Ok(Wanted::Resume { ledger }) => answer(&mut to, &resume(happenings, ledger).await).await,
@@ -200,9 +222,27 @@ pub(super) async fn command(
             let wish = |reply| Wish { ledger, peer, kind: kind.into(), from, to: end, out, reply };
             answer(&mut to, &fetch_bundle(happenings, wish).await).await
         }
+        Ok(Wanted::Checkpoint { ledger }) => {
+            let told = match &desk.journal {
+                Some(journal) => journal.checkpoint(&ledger, happenings).await,
+                None => no_journal(),
+            };
+            answer(&mut to, &told).await
+        }
+        Ok(Wanted::Command { arguments, directory }) => {
+            let told = match &desk.journal {
+                Some(journal) => journal.run(Asked { arguments, directory }, happenings).await,
+                None => no_journal(),
+            };
+            answer(&mut to, &told).await
+        }
         Ok(Wanted::Submit { ledger }) => submit(&ledger, &mut from, to, happenings).await,
         Err(error) => answer(&mut to, &json!({ "error": error.to_string() })).await,
     }
+}
+
+fn no_journal() -> Value {
+    json!({ "error": "this node runs no commands over its journal" })
 }
 
 async fn ask(happenings: &mpsc::Sender<Happening>, query: Query) -> Value {

@@ -3,6 +3,7 @@
 
 mod actions;
 mod attest;
+mod checkpoint;
 mod finals;
 mod growth;
 mod report;
@@ -265,6 +266,7 @@ impl Driver {
             Happening::Reconcile { ledger, act, reply } => {
                 let _ = reply.send(self.would_decide(ledger.as_deref(), act));
             }
+            Happening::Checkpoint { ledger, reply } => drop(reply.send(self.checkpoint(now_ms, &ledger))),
             Happening::Take { ledger, grant, reply } => {
                 let _ = reply.send(self.take_grant(now_ms, &ledger, &grant));
             }
@@ -274,6 +276,7 @@ impl Driver {
             Happening::BundleCame { transfer, end } => self.end_fetch(transfer, *end),
             Happening::Begun(begun) => self.ledger_begun(*begun),
             Happening::FetchBundle(wish) => self.wish_bundle(*wish),
+            Happening::Currency { reply } => drop(reply.send(self.currency())),
             Happening::Query { query, reply } => {
                 let _ = reply.send(self.report(query));
             }

@@ -2,9 +2,11 @@
 
 use super::{
     bundles::{Begun, FetchEnd, Made, Wish},
+    commands::Currency,
     reconcile::{Looked, Remains, Restored},
 };
 use crate::{
+    journal::LedgerNo,
     link::{Receiving, Session},
     orderer::Proposal,
     pipeline::Answer,
@@ -59,8 +61,12 @@ pub(super) enum Happening {
     FetchBundle(Box<Wish>),
     /// An operator lifts the suspension of a ledger.
     Resume { ledger: String, reply: oneshot::Sender<Result<(), String>> },
+    /// An operator wants a checkpoint of a ledger now: its number here, and how many receipts it has at least.
+    Checkpoint { ledger: String, reply: oneshot::Sender<Result<(LedgerNo, u64), String>> },
     /// An operator hands in the grant of a ledger, encoded.
     Take { ledger: String, grant: Vec<u8>, reply: oneshot::Sender<Result<u64, String>> },
+    /// Somebody is about to read, and asks how current the ledgers are.
+    Currency { reply: oneshot::Sender<Currency> },
     /// Somebody asks.
     Query { query: Query, reply: oneshot::Sender<Value> },
 }

@@ -7,7 +7,7 @@
 use crate::{
     journal::LedgerEntry,
     node::{Node, NodeError},
-    orderer::{Origin, Proposal, clock_ms},
+    orderer::{Origin, Proposal},
 };
 use reprise_abi::{Event, decode_canonical};
 use reprise_receipts::{Package, PublicKey};
@@ -41,8 +41,8 @@ fn create(node: &Node) -> Result<LedgerEntry, NodeError> {
     Ok(entry)
 }
 
-/// An event that this node itself submits to its own ledger. `id` is never used twice.
-pub(super) fn event(id: String, kind: &str, payload: &serde_json::Value) -> Proposal {
+/// An event that this node itself submits to its own ledger, now. `id` is never used twice.
+pub(super) fn event(now_ms: u64, id: String, kind: &str, payload: &serde_json::Value) -> Proposal {
     let event = Event { id, source: NAME.to_owned(), kind: kind.to_owned(), payload: payload.to_string().into_bytes() };
-    Proposal { tag: 0, event, time_ms: Some(clock_ms()), origin: Origin::Submitted }
+    Proposal { tag: 0, event, time_ms: Some(now_ms), origin: Origin::Submitted }
 }

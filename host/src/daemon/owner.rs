@@ -112,6 +112,7 @@ impl Owner {
             attester,
             requests: requests_in,
             happenings,
+            orderer: orderer(world.clone()),
         };
         let thread = match world.workers() {
             Workers::Threads => Some(parts.on_threads()),
@@ -164,6 +165,14 @@ impl Owner {
     pub(super) fn advance(&mut self, to_ms: u64) {
         if self.requests.is_some() && self.backlog.is_empty() {
             self.backlog.push_back(Request::Advance { tag: ADVANCE_TAG, to_ms });
+            self.feed();
+        }
+    }
+
+    /// Lets the pipeline make a checkpoint now.
+    pub(super) fn checkpoint(&mut self) {
+        if self.requests.is_some() && self.backlog.back() != Some(&Request::Checkpoint) {
+            self.backlog.push_back(Request::Checkpoint);
             self.feed();
         }
     }
@@ -249,11 +258,12 @@ struct Parts {
     attester: Arc<SigningKey>,
     requests: Receiver<Request>,
     happenings: mpsc::Sender<Happening>,
+    orderer: Box<LocalOrderer>,
 }
 
 impl Parts {
     fn on_threads(self) -> JoinHandle<()> {
-        let Self { journal, ledger, open, runner, attester, requests, happenings } = self;
+        let Self { journal, ledger, open, runner, attester, requests, happenings, orderer } = self;
         let (answers_out, answers) = bounded(IN_FLIGHT_STEPS_MAX);
         let told = happenings.clone();
         let telling = std::thread::spawn(move || {
@@ -265,7 +275,7 @@ impl Parts {
         });
         // Its last answers are told before its end: whoever comes after it counts from 0 again.
         std::thread::spawn(move || {
-            let ended = pipeline::run(journal, open, orderer(), runner, attester, requests, answers_out);
+            let ended = pipeline::run(journal, open, orderer, runner, attester, requests, answers_out);
             let fault = ended.err().map(|error| error.to_string());
             let _ = telling.join();
             let _ = happenings.blocking_send(Happening::Stopped { ledger, fault });
@@ -279,8 +289,8 @@ impl Parts {
     }
 
     async fn one_after_the_other(self, takes: Duration, wake: &Notify) -> Result<(), PipelineError> {
-        let Self { journal, ledger, open, runner, attester, requests, happenings } = self;
-        let mut pipeline = Inline::new(journal, open, orderer(), runner, attester)?;
+        let Self { journal, ledger, open, runner, attester, requests, happenings, orderer } = self;
+        let mut pipeline = Inline::new(journal, open, orderer, runner, attester)?;
         loop {
             match requests.try_recv() {
                 Ok(first) => {
@@ -299,6 +309,6 @@ impl Parts {
     }
 }
 
-fn orderer() -> Box<LocalOrderer> {
-    Box::new(LocalOrderer::new(TimeSource::Event).bounding_future())
+fn orderer(world: Arc<dyn World>) -> Box<LocalOrderer> {
+    Box::new(LocalOrderer::new(TimeSource::Event).bounding_future().by(move || world.now_ms()))
 }

@@ -2,8 +2,9 @@
 
 use super::{
     bundles::{Bundles, Newcomer, forget_staged},
+    commands::{Commands, JournalDesk},
     config::NodeConfig,
-    control::{self, Control},
+    control::{self, Control, Desk},
     driver::{Driver, Names},
     facts::Facts,
     happening::Happening,
@@ -72,24 +73,31 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunNodeError {
     move |error| RunNodeError::System { what, error }
 }
 
-/// Runs a node until it is told to stop: by SIGTERM, by SIGINT, or over its control socket. `ready` hears where it
-/// listens, when everything is open.
+/// Runs a node until it is told to stop: by SIGTERM, by SIGINT, or over its control socket. `commands` are those that run
+/// over its journal. `ready` hears where it listens, when everything is open.
 ///
 /// # Errors
 /// [`RunNodeError`]: it does not start.
-pub fn run(dir: &Path, config: &NodeConfig, ready: impl FnOnce(SocketAddr)) -> Result<(), RunNodeError> {
+pub fn run(
+    dir: &Path,
+    config: &NodeConfig,
+    commands: Arc<dyn Commands>,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), RunNodeError> {
     let node = Arc::new(Node::open(dir, Access::Write)?);
     let world: Arc<dyn World> = Arc::new(RealWorld::new(dir).map_err(system("folder `federation`"))?);
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(system("threads"))?;
+    let journal = JournalDesk::new(node.clone(), commands);
     runtime.block_on(async {
         let link = Arc::new(Link::bind(config.listen, link_config(config, world.node_key()?))?);
         let address = link.address().map_err(system("the network"))?;
         let running = Running::start(node, config, link.clone(), world).await?;
-        let control = Control::open(dir, running.happenings.clone(), running.stop.clone());
+        let control = Control::open(dir, Desk { journal: Some(journal.clone()), ..running.desk() });
         let serving = tokio::spawn(control.map_err(system("control socket"))?.serve());
         tokio::spawn(stop_on_signals(running.stop.clone())?);
         ready(address);
         running.ended().await;
+        journal.close().await;
         serving.abort();
         // The file of the socket goes with its task.
         let _ = serving.await;
@@ -158,7 +166,11 @@ impl Running {
         from: impl AsyncRead + Unpin,
         to: impl AsyncWrite + Unpin + Send + 'static,
     ) -> io::Result<()> {
-        control::command(from, to, &self.happenings, &self.stop).await
+        control::command(from, to, &self.desk()).await
+    }
+
+    fn desk(&self) -> Desk {
+        Desk { happenings: self.happenings.clone(), stop: self.stop.clone(), journal: None }
     }
 
     /// Returns when the node has stopped.
@@ -187,8 +199,10 @@ fn driver(
     names.insert(own.node.public(), config.name.clone());
     let times = Config { decide_elsewhere: own_ledger.is_some(), ..Config::default() };
     let mut federation = Federation::new(enrolment, own.receipts, times, world.random()?);
-    let rejected = own_ledger.as_ref().map(|_| RejectedStore::open(node.dir())).transpose();
-    let rejected = rejected.map_err(system("folder `federation`"))?;
+    let rejected = match (&own_ledger, world.workers()) {
+        (Some(_), Workers::Threads) => Some(RejectedStore::open(node.dir()).map_err(system("folder `federation`"))?),
+        _ => None,
+    };
     *federation.quarantine_mut() = Quarantine::after(rejected.as_ref().map_or(0, RejectedStore::last_number));
     Ok(Driver {
         attester: world.receipts_key()?,

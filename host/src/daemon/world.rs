@@ -2,6 +2,7 @@
 //! files, and threads. All of it comes through one trait, so that a simulation can give its own, and runs the same driver,
 //! owner, follower and network code on one thread, in its own time.
 
+use super::happening::Happening;
 use crate::{
     keys::{self, KeyError},
     node::EngineChoice,
@@ -16,7 +17,10 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 
 /// The world of a node.
 pub trait World: Send + Sync {
@@ -63,10 +67,10 @@ pub trait World: Send + Sync {
         Workers::Threads
     }
 
-    /// Decisions about differences are made on a ledger of the node's own, beside the driver; otherwise the table of the
-    /// state machines decides at once. A world in simulated time has no threads for it.
+    /// Decisions about differences are made on a ledger of the node's own; otherwise the table of the state machines
+    /// decides at once.
     fn decides(&self) -> bool {
-        self.workers() == Workers::Threads
+        true
     }
 
     /// Hears of every action of the state machines before it is carried out. What holds in a run can be watched here.
@@ -85,6 +89,19 @@ pub enum Workers {
         /// From the moment when a piece of work is there until it is done.
         takes: Duration,
     },
+}
+
+impl Workers {
+    /// Does a piece of work beside the driver, which hears what came of it.
+    pub(super) fn beside(self, happenings: mpsc::Sender<Happening>, work: impl FnOnce() -> Happening + Send + 'static) {
+        match self {
+            Self::Threads => drop(std::thread::spawn(move || drop(happenings.blocking_send(work())))),
+            Self::Tasks { takes } => drop(tokio::spawn(async move {
+                sleep(takes).await;
+                happenings.send(work()).await
+            })),
+        }
+    }
 }
 
 /// The world as it is: the clock and randomness of the system, and the files in the node's directory.

@@ -1,7 +1,7 @@
 //! The commit thread: groups, durability, answers, signatures, in this order.
 //!
 //! An answer waits for the disk and for nothing else. The signature over a group is made while its submitter already
-//! has its answers, and becomes durable with the next group or at the end.
+//! has its answers, and becomes durable with the next group, after a moment in which none comes, or at the end.
 
 use super::PipelineError;
 use crate::{
@@ -9,15 +9,18 @@ use crate::{
     journal::{Group, Journal, JournalError, LedgerNo, RecordKind, StateLag},
     orderer::Refusal,
 };
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use reprise_abi::{OutcomeClass, decode_canonical};
 use reprise_receipts::{
     Attestation, AttestationBody, Head, LeafHash, LedgerId, Receipt, Sealed, SigningKey, StateRoot, log::LogTail,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Most steps of one group.
 pub const GROUP_STEPS_MAX: usize = 256;
+
+/// How long an attestation waits for a group to become durable with.
+const ATTESTATION_WAIT: Duration = Duration::from_millis(100);
 
 /// What the engine hands over, in order.
 pub(super) enum ToCommit {
@@ -146,12 +149,25 @@ impl Committer {
     /// Commits until the engine has nothing more.
     pub(super) fn run(mut self, sealed: &Receiver<ToCommit>) -> Result<Committed, PipelineError> {
         let mut waiting = Vec::with_capacity(GROUP_STEPS_MAX);
-        while let Ok(first) = sealed.recv() {
+        while let Some(first) = self.next(sealed)? {
             waiting.push(first);
             waiting.extend(sealed.try_iter().take(GROUP_STEPS_MAX - 1));
             self.commit(std::mem::take(&mut waiting))?;
         }
         self.finish()
+    }
+
+    /// Waits for the engine. An attestation is kept with the group after the one that it is over; when none comes for a
+    /// while it is kept alone, so that whoever reads a ledger that stands still finds all of it attested.
+    fn next(&mut self, sealed: &Receiver<ToCommit>) -> Result<Option<ToCommit>, JournalError> {
+        if self.unsaved.is_some() {
+            match sealed.recv_timeout(ATTESTATION_WAIT) {
+                Ok(first) => return Ok(Some(first)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => self.save_attestation()?,
+            }
+        }
+        Ok(sealed.recv().ok())
     }
 
     /// Signs what is not signed yet.

@@ -144,6 +144,9 @@ impl Report {
     }
 }
 
+/// Why something that this node signed is not signed again.
+const NOT_WHOLE: &str = "it is signed again when the receipts that it is over are whole, and some are not";
+
 /// Looks at every record of one ledger.
 ///
 /// # Errors
@@ -155,15 +158,40 @@ pub fn examine(site: &Site<'_>, options: &Options) -> Result<Report, RecoveryErr
     // The key signs only what is whole. So everything else is repaired first, and looked at once more.
     let keyless = |repair| Options { attester: None, repair, copies: options.copies.clone(), now_ms: options.now_ms };
     let mut report = scrub(site, &keyless(true))?;
-    let is_signed = |finding: &Finding| {
-        matches!(finding.subject, Subject::Attestation(_) | Subject::Note(_) | Subject::Checkpoint(_))
-    };
-    if report.findings.iter().any(is_signed) && scrub(site, &keyless(false))?.findings.iter().all(is_signed) {
-        let signed = scrub(site, options)?;
-        report.findings.retain(|finding| !is_signed(finding) || matches!(finding.outcome, Outcome::Repaired(_)));
-        report.findings.extend(signed.findings);
+    if !report.findings.iter().any(is_signed) {
+        return Ok(report);
     }
+    if scrub(site, &keyless(false))?.findings.iter().any(is_signed_over) {
+        let left = report.findings.iter_mut().filter(|finding| is_signed(finding));
+        left.filter(|finding| matches!(finding.outcome, Outcome::Unproven(_)))
+            .for_each(|finding| finding.outcome = Outcome::Unproven(NOT_WHOLE));
+        return Ok(report);
+    }
+    let signed = scrub(site, options)?;
+    report.findings.retain(|finding| !is_signed(finding) || matches!(finding.outcome, Outcome::Repaired(_)));
+    report.findings.extend(signed.findings.into_iter().filter(is_signed));
     Ok(report)
+}
+
+/// The key makes it anew, from what it is signed over.
+fn is_signed(finding: &Finding) -> bool {
+    matches!(finding.subject, Subject::Attestation(_) | Subject::Note(_) | Subject::Checkpoint(_))
+}
+
+/// What the key signs rests on it.
+fn is_signed_over(finding: &Finding) -> bool {
+    matches!(
+        finding.subject,
+        Subject::Genesis
+            | Subject::Row(_)
+            | Subject::Overlap(_)
+            | Subject::Steps(_)
+            | Subject::Input(_)
+            | Subject::Receipt(_)
+            | Subject::StepRecord(_)
+            | Subject::LogTile(..)
+            | Subject::Base
+    )
 }
 
 fn scrub(site: &Site<'_>, options: &Options) -> Result<Report, RecoveryError> {

@@ -7,6 +7,7 @@ mod cluster;
 mod finality;
 mod hostile;
 mod kills;
+mod reads;
 mod reconcile;
 mod succession;
 
@@ -30,8 +31,9 @@ fn commands_reach_a_running_node_and_it_stops_when_told() {
     cluster.bench(0).submit(&events(30)).says(0, &["duplicates", "30"]);
     let status = cluster.bench(0).json(&["status"]);
     assert_eq!((&status["ledgers"][0]["receipts"], &status["ledgers"][0]["role"]), (&30.into(), &"owner".into()));
-    // What is not built for a running node says so, and does not wait.
-    cluster.bench(0).run(&["verify", "incident"]).says(70, &["another process"]);
+    // What only reads is answered by the running node; what changes something is refused, and does not wait.
+    cluster.bench(0).run(&["receipts", "list", "incident"]).says(0, &["29"]);
+    cluster.bench(0).run(&["advance", "incident"]).says(1, &["a node runs in", "reprise node stop"]);
     cluster.stop(0);
     cluster.bench(0).run(&["verify", "incident"]).says(0, &["match"]);
     assert_eq!(cluster.bench(0).receipts(), 30);

@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::fs;
 
 /// Flips a byte of the stored state of a node that does not run: in a value of the policy, as late as there is one.
-fn flip(bench: &Bench) {
+pub fn flip(bench: &Bench) {
     let node = Node::open(&bench.node(), Access::Write).unwrap();
     let entry = node.find_ledger("incident").unwrap();
     node.journal().bring_state_forward(entry.no).unwrap();

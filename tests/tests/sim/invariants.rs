@@ -3,6 +3,7 @@
 mod acknowledged;
 mod committed;
 mod convicted;
+mod decisions;
 mod epochs;
 mod final_windows;
 mod once;
@@ -11,12 +12,12 @@ mod signing;
 mod suspended;
 
 use crate::{
-    node::{Machine, key},
+    node::{Machine, Packages, key},
     plan::Plan,
     workload::Workload,
 };
 use reprise_federation::{Action, Message, NodeKey, Standing, message::Standpoint};
-use reprise_receipts::{Package, PublicKey};
+use reprise_receipts::PublicKey;
 use std::{collections::BTreeMap, rc::Rc};
 
 /// The keys that honest nodes sign with.
@@ -35,6 +36,7 @@ pub struct Invariants {
     pub replay: replay::Replay,
     committed: committed::Committed,
     convicted: convicted::Convicted,
+    pub decisions: decisions::Decisions,
     epochs: epochs::Epochs,
     once: once::Once,
     signing: signing::Signing,
@@ -47,15 +49,16 @@ pub struct Invariants {
 }
 
 impl Invariants {
-    pub fn new(plan: &Plan, package: &Package) -> Self {
+    pub fn new(plan: &Plan, packages: &Packages) -> Self {
         let honest = (0..plan.nodes).filter(|node| !plan.is_liar(*node));
         let signers: Signers = honest.map(|node| (key(node, 1).public(), node)).collect();
         Self {
             acknowledged: acknowledged::Acknowledged::new(plan),
             final_windows: final_windows::FinalWindows::new(plan.needed()),
-            replay: replay::Replay::new(package),
+            replay: replay::Replay::new(&packages.lease),
             committed: Default::default(),
             convicted: convicted::Convicted::new(signers.clone()),
+            decisions: decisions::Decisions::new(&packages.reconcile),
             epochs: epochs::Epochs::new(NodeKey(key(0, 0).public())),
             once: Default::default(),
             signing: signing::Signing::new(signers),
@@ -170,6 +173,11 @@ impl Invariants {
         let honest = machines.iter().find(|machine| Some(machine.number) != self.liar);
         let result = honest.map_or(Ok(()), |machine| self.once.check_end(machine, work));
         self.note("every event is in the log once", result);
+        let liar = self.liar;
+        for machine in machines.iter().filter(|machine| Some(machine.number) != liar) {
+            let result = self.decisions.check_end(machine);
+            self.note("every decision on a node's own ledger replays", result);
+        }
         self.violation.clone().map_or(Ok(()), Err)
     }
 

@@ -62,6 +62,7 @@ fn without_faults_everything_is_answered_and_final() {
         faults: false,
         checkpoint_receipts: 50,
         takes: false,
+        decides: true,
     };
     let outcome = run(&plan).expect("nothing goes wrong");
     assert!(outcome.acknowledged > 300, "{}", outcome.acknowledged);

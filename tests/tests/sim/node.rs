@@ -44,6 +44,8 @@ use tokio::time::{Instant, sleep};
 use users::LOOK;
 
 pub const PORT: u16 = 7_400;
+/// The name of a node's own ledger.
+const OWN: &str = "node";
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 /// The name of a node, in the network and in the configurations.
@@ -63,29 +65,44 @@ pub struct Shared {
     pub watch: Arc<Mutex<Watch>>,
     pub work: Rc<RefCell<Workload>>,
     pub office: Rc<RefCell<Office>>,
-    pub package: Rc<Package>,
+    pub packages: Rc<Packages>,
+}
+
+/// The policies of a run.
+pub struct Packages {
+    /// Of the ledger that the nodes share.
+    pub lease: Package,
+    /// Of each node's own ledger.
+    pub reconcile: Package,
+}
+
+impl Packages {
+    pub fn read() -> Self {
+        let package = |name: &str| decode_canonical(&fs::read(fixture(name)).unwrap()).unwrap();
+        Self { lease: package("packages/lease-1.0.0.reprise"), reconcile: package("packages/reconcile-1.0.0.reprise") }
+    }
 }
 
 impl Shared {
-    /// The package of the policy that all runs use.
-    pub fn package() -> Rc<Package> {
-        Rc::new(decode_canonical(&fs::read(fixture("packages/lease-1.0.0.reprise")).unwrap()).unwrap())
+    /// How the ledger begins that the nodes share.
+    pub fn genesis(packages: &Packages) -> Genesis {
+        genesis(LEDGER, 0, &packages.lease)
     }
+}
 
-    /// How the ledger begins.
-    pub fn genesis(package: &Package) -> Genesis {
-        Genesis {
-            format: GENESIS_FORMAT,
-            name: LEDGER.to_owned(),
-            nonce: [6; 16],
-            protocol_epoch: PROTOCOL_EPOCH,
-            engine_profile: EngineProfile::current().digest(),
-            package: package.manifest.digest(),
-            epoch: 1,
-            attester: key(0, 1).public(),
-            operators: vec![operator().public()],
-            operator_threshold: 1,
-        }
+/// How a ledger begins that this node attests first.
+fn genesis(name: &str, node: usize, package: &Package) -> Genesis {
+    Genesis {
+        format: GENESIS_FORMAT,
+        name: name.to_owned(),
+        nonce: [6; 16],
+        protocol_epoch: PROTOCOL_EPOCH,
+        engine_profile: EngineProfile::current().digest(),
+        package: package.manifest.digest(),
+        epoch: 1,
+        attester: key(node, 1).public(),
+        operators: vec![operator().public()],
+        operator_threshold: 1,
     }
 }
 
@@ -160,11 +177,15 @@ impl Machine {
         Rc::new(machine)
     }
 
-    /// Puts the ledger into an empty journal, as whoever sets a member up does.
+    /// Puts the ledgers into an empty journal, as whoever sets a member up does. The node's own one would be made at its
+    /// start, with keys that the system draws.
     pub fn prepare(&self) {
         let journal = Journal::on_backend(self.disk.clone()).unwrap();
-        journal.put_package(&self.shared.package).unwrap();
+        let Packages { lease, reconcile } = &*self.shared.packages;
+        journal.put_package(lease).unwrap();
+        journal.put_package(reconcile).unwrap();
         let no = journal.put_ledger(self.shared.office.borrow().genesis()).unwrap().no;
+        journal.put_ledger(&genesis(OWN, self.number, reconcile)).unwrap();
         let receipts = self.shared.plan.checkpoint_receipts;
         // No snapshot goes: old ones are swept on a thread, which has no simulated time.
         let settings = CheckpointSettings { receipts, logical_ms: 0, keep: 2 };
@@ -177,7 +198,9 @@ impl Machine {
     pub fn tamper(&self, random: &mut SplitMix) -> bool {
         self.disk.power_on();
         let tampered = Journal::on_backend(self.disk.clone()).ok().and_then(|journal| {
-            let no = journal.ledgers().ok()?.first()?.no;
+            let no = journal.ledgers().ok()?.iter().find(|entry| entry.genesis.name == LEDGER)?.no;
+            // What is stored of the state may lag behind the log by more steps than a run has.
+            journal.bring_state_forward(no).ok()?;
             let records = journal.records(no).ok()?;
             let states: Vec<_> = records.iter().filter(|(record, _)| matches!(record, Record::State(_))).collect();
             let (record, bytes) = states.get(random.below(states.len().max(1) as u64) as usize)?;
@@ -228,8 +251,17 @@ impl Machine {
 
     /// The ledger, and the journal that has it.
     pub fn ledger(&self) -> Option<(Arc<Node>, LedgerEntry)> {
+        self.ledger_of_name(LEDGER)
+    }
+
+    /// The ledger on which the node decides what it does about differences.
+    pub fn own_ledger(&self) -> Option<(Arc<Node>, LedgerEntry)> {
+        self.ledger_of_name(OWN)
+    }
+
+    fn ledger_of_name(&self, name: &str) -> Option<(Arc<Node>, LedgerEntry)> {
         let node = self.node()?;
-        let entry = node.find_ledger(LEDGER).ok()?;
+        let entry = node.find_ledger(name).ok()?;
         Some((node, entry))
     }
 
@@ -288,6 +320,8 @@ impl Machine {
             start_ms: turmoil::sim_elapsed().unwrap_or_default().as_millis() as u64,
             skew: self.skew.get(),
             flaw: self.shared.plan.flaw,
+            decides: self.shared.plan.decides,
+            shared_ledger: self.shared.office.borrow().genesis().ledger_id(),
             watch: self.shared.watch.clone(),
         };
         Running::start(node, &config, link, Arc::new(world)).await.map_err(|error| text(&error))

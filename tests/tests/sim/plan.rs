@@ -28,6 +28,8 @@ pub struct Plan {
     pub checkpoint_receipts: u64,
     /// The ledger gets other owners.
     pub takes: bool,
+    /// Each node decides on a ledger of its own what it does about differences; else the table of the state machines does.
+    pub decides: bool,
 }
 
 impl Plan {
@@ -43,6 +45,7 @@ impl Plan {
         let observers = usize::from(random.below(3) == 0);
         let checkpoint_receipts = [0, 24, 60][random.below(3) as usize];
         let takes = random.below(2) == 0 || flaw.is_some_and(Flaw::needs_other_owners);
+        let decides = random.below(4) != 0;
         Self {
             seed,
             nodes: voting + observers,
@@ -53,6 +56,7 @@ impl Plan {
             faults: true,
             checkpoint_receipts,
             takes,
+            decides,
         }
     }
 

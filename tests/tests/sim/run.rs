@@ -7,7 +7,7 @@ mod rest;
 use crate::{
     invariants::{Invariants, Violation},
     liar::{inner, mouth},
-    node::{Machine, Shared, Skew, name},
+    node::{Machine, Packages, Shared, Skew, name},
     office::Office,
     plan::{EVENTS, FAULTS_MS, Fault, HEALING_MS, Plan},
     watch::Watch,
@@ -109,6 +109,11 @@ pub fn run(plan: &Plan) -> Result<Outcome, Violation> {
         watch.add("checkpoints", machine.checkpoints());
     }
     watch.add("observers", plan.observers as u64);
+    watch.add("runs with ledgers of the nodes' own", u64::from(plan.decides));
+    let decided = watch.invariants.decisions.replayed;
+    watch.add("decisions done again", decided);
+    let orders = watch.invariants.decisions.orders.clone();
+    orders.into_iter().for_each(|(order, count)| watch.add(order, count));
     let refusals = run.work.borrow().refusals;
     watch.add("submissions refused", refusals);
     Ok(Outcome {
@@ -131,13 +136,13 @@ impl Run {
             .max_message_latency(Duration::from_millis(LATENCY_MS.1))
             .udp_capacity(4_096)
             .build();
-        let package = Shared::package();
-        let invariants = Invariants::new(&plan, &package);
+        let packages = Rc::new(Packages::read());
+        let invariants = Invariants::new(&plan, &packages);
         let watch = Arc::new(Mutex::new(Watch::new(invariants)));
         let work = Workload::new(EVENTS, plan.flaw);
-        let office = Rc::new(RefCell::new(Office::new(Shared::genesis(&package))));
+        let office = Rc::new(RefCell::new(Office::new(Shared::genesis(&packages))));
         let shared =
-            Shared { plan: plan.clone(), watch: watch.clone(), work: work.clone(), office: office.clone(), package };
+            Shared { plan: plan.clone(), watch: watch.clone(), work: work.clone(), office: office.clone(), packages };
         let machines: Vec<_> = (0..plan.nodes).map(|number| Machine::new(number, shared.clone())).collect();
         let mut run = Self {
             sim,

@@ -13,7 +13,7 @@ use reprise::{
 };
 use reprise_abi::{decode_canonical, encode};
 use reprise_federation::{Action, Standing};
-use reprise_receipts::SigningKey;
+use reprise_receipts::{LedgerId, SigningKey};
 use reprise_tests::SplitMix;
 use std::{
     io,
@@ -35,6 +35,10 @@ pub struct NodeWorld {
     pub start_ms: u64,
     pub skew: Skew,
     pub flaw: Option<Flaw>,
+    /// What is done about differences is decided on the node's own ledger.
+    pub decides: bool,
+    /// The ledger that the nodes share: what is done with it is watched.
+    pub shared_ledger: LedgerId,
     pub watch: Arc<Mutex<Watch>>,
 }
 
@@ -65,6 +69,9 @@ impl World for NodeWorld {
         let on_disk = || self.disk.durable_file(name).and_then(|bytes| decode_canonical(&bytes).ok());
         let written = self.flaw.map_or(standing.clone(), |flaw| flaw.written(standing.clone(), on_disk()));
         self.disk.replace_file(name, &encode(&written))?;
+        if standing.ledger != self.shared_ledger {
+            return Ok(());
+        }
         let kept = on_disk();
         self.watch.lock().unwrap().persisted(self.number, &standing, kept.as_ref());
         Ok(())
@@ -78,8 +85,12 @@ impl World for NodeWorld {
         Workers::Tasks { takes: Duration::from_millis(3) }
     }
 
+    fn decides(&self) -> bool {
+        self.decides
+    }
+
     fn sees(&self, action: &Action) {
-        if !self.disk.is_off() {
+        if !self.disk.is_off() && action.ledger().is_none_or(|ledger| ledger == self.shared_ledger) {
             self.watch.lock().unwrap().action(self.number, action);
         }
     }

@@ -2,12 +2,16 @@
 
 use super::{EngineArg, TrustArgs};
 use clap::Args;
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyOptions {
     /// Name, or the first digits of its id; or a file: a bundle, evidence, a projection, a proof of a receipt
     #[arg(value_name = "LEDGER|FILE")]
     pub(crate) ledger: String,
+    /// Where a relative path of a file begins, when that is not where this process is.
+    #[arg(skip)]
+    pub(super) directory: PathBuf,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
     /// FROM..TO, the end not included; the whole ledger when absent
@@ -34,4 +38,11 @@ pub(crate) struct ReplayOptions {
     /// Print the keys that each step changes
     #[arg(long)]
     pub(crate) changes: bool,
+}
+
+impl VerifyOptions {
+    /// What is to be verified, as a file.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.directory.join(&self.ledger)
+    }
 }

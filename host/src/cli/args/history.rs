@@ -19,6 +19,13 @@ pub(crate) struct SetOptions {
     pub(crate) keep: Option<u32>,
 }
 
+impl SetOptions {
+    /// Something is to be set.
+    pub(crate) fn changes(&self) -> bool {
+        [self.checkpoint_receipts, self.checkpoint_seconds, self.keep.map(u64::from)].iter().any(Option::is_some)
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum CheckpointCommand {
     /// Make a checkpoint now

@@ -1,6 +1,7 @@
 //! Arguments of commands about a running node and its peers, and about who owns what.
 
 use clap::{Args, Subcommand};
+use reprise_receipts::LedgerId;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -76,4 +77,11 @@ pub(crate) struct GrantOptions {
     /// The file; if it is there with the same grant, this signature is added to it
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+}
+
+impl GrantOptions {
+    /// Ledger and epoch, when both are given in full.
+    pub(crate) fn whole(&self) -> Option<(LedgerId, u64)> {
+        Some((self.ledger.parse().ok()?, self.epoch?))
+    }
 }

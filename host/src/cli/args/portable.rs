@@ -91,6 +91,11 @@ pub(crate) struct TrustArgs {
 }
 
 impl TrustArgs {
+    /// Somebody is named.
+    pub(super) fn is_given(&self) -> bool {
+        !self.key.is_empty() || self.trust.is_some()
+    }
+
     /// The key, where more than one have no meaning.
     pub(crate) fn only_key(&self) -> Result<Option<&str>, CliError> {
         match self.key.as_slice() {

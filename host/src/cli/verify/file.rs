@@ -5,10 +5,11 @@ use super::super::{
     bundle,
     error::{CliError, Exit},
     evidence, log,
+    place::Place,
     report::Printer,
     state,
 };
-use crate::node::{Access, Node, read_bounded};
+use crate::node::{Access, read_bounded};
 use reprise_abi::{Canonical, decode_canonical};
 use reprise_receipts::{bundle::BUNDLE_MAGIC, evidence::EVIDENCE_MAGIC, projection::ProjectionFile};
 use std::path::Path;
@@ -17,7 +18,12 @@ use std::path::Path;
 const PROOF_MAGIC: &[u8] = b"c2sp.org/tlog-proof@";
 
 /// Verifies a file of any kind that this project writes. Only a projection needs a node.
-pub(super) fn verify(path: &Path, options: &VerifyOptions, dir: &Path, print: Printer) -> Result<Exit, CliError> {
+pub(super) fn verify(
+    path: &Path,
+    options: &VerifyOptions,
+    place: &Place<'_>,
+    print: &Printer,
+) -> Result<Exit, CliError> {
     let beginning = read_bounded(path, ProjectionFile::BYTES_MAX as u64)?;
     if beginning.starts_with(EVIDENCE_MAGIC) {
         let key = options.trust.only_key()?.ok_or_else(|| {
@@ -34,7 +40,7 @@ pub(super) fn verify(path: &Path, options: &VerifyOptions, dir: &Path, print: Pr
         return log::check_proof(&check, print);
     }
     if !beginning.starts_with(BUNDLE_MAGIC) && decode_canonical::<ProjectionFile>(&beginning).is_ok() {
-        return state::check_projection(&Node::open(dir, Access::Read)?, path, print);
+        return state::check_projection(&place.open(Access::Read)?, path, print);
     }
     bundle::verify_file(path, &bundle::trust(&options.trust)?, options.engine.into(), print)
 }

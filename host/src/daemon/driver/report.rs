@@ -1,7 +1,10 @@
 //! What a running node says of itself, for people and programs.
 
 use super::{Driver, Part};
-use crate::daemon::happening::Query;
+use crate::daemon::{
+    commands::{Currency, Stale},
+    happening::Query,
+};
 use reprise_federation::{
     LedgerHead, Role,
     node::{PeerView, Service},
@@ -17,6 +20,40 @@ impl Driver {
             Query::Peers => self.peers(),
             Query::Federation => self.agreement(),
             Query::Decisions => self.decisions(),
+        }
+    }
+
+    /// What this node knows of how current its ledgers are.
+    pub(super) fn currency(&self) -> Currency {
+        let mut currency = Currency::default();
+        for ledger in self.ledgers.keys() {
+            currency.insert(*ledger, self.stale(*ledger));
+        }
+        currency
+    }
+
+    fn stale(&self, ledger: LedgerId) -> Option<Stale> {
+        let seat = self.federation.seat(ledger);
+        let stale = |since_ms, why| Some(Stale { since_ms, suspended: false, why });
+        let service = self.federation.service(self.now_ms(), ledger);
+        if let Some(Service::Suspended(why)) = service {
+            return Some(Stale { since_ms: None, suspended: true, why: why.to_string() });
+        }
+        if let Some(fault) = &self.ledgers[&ledger].fault {
+            return stale(None, format!("it does not advance here: {fault}"));
+        }
+        match (service, &seat) {
+            (Some(Service::Stale { heard_ms }), Some(seat)) if seat.lead.is_some() => {
+                stale(heard_ms, "no quorum of its members is heard, so another owner may have taken it over".to_owned())
+            }
+            (Some(Service::Stale { heard_ms }), Some(seat)) => {
+                stale(heard_ms, format!("nothing is heard of its owner, {}", self.name(seat.standing.owner)))
+            }
+            (Some(Service::Follows), Some(seat)) => {
+                seat.pursuing.and_then(|target| stale(None, format!("it is catching up to {} receipts", target.size)))
+            }
+            (Some(Service::Orders), _) => None,
+            _ => stale(None, "this node has no part in it".to_owned()),
         }
     }
 

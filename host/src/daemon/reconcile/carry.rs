@@ -9,7 +9,7 @@ use crate::{
     effects::result_event,
     engine::{Executor, NativeExecutor},
     journal::{JournalError, StoredStep},
-    orderer::{Origin, Proposal, clock_ms},
+    orderer::{Origin, Proposal},
 };
 use reprise_abi::{
     EFFECT_KIND, Effect, EffectPhase, EffectResult, EffectStatus, Input, Outcome, decode_canonical,
@@ -94,7 +94,7 @@ impl Driver {
             self.reconciler.advance_at_ms = now_ms + ADVANCE_MS;
             self.with(own, |served| {
                 if let Part::Owner(owner) = &mut served.part {
-                    owner.advance(clock_ms());
+                    owner.advance(now_ms);
                 }
             });
         }
@@ -305,7 +305,7 @@ impl Driver {
         tracing::info!(key, ?status, "an order is closed");
         let result = EffectResult { idempotency_key: key.to_owned(), phase: EffectPhase::Act, status };
         let event = result_event(&result);
-        let proposal = Proposal { tag: 0, event, time_ms: Some(clock_ms()), origin: Origin::Driver };
+        let proposal = Proposal { tag: 0, event, time_ms: Some(self.now_ms()), origin: Origin::Driver };
         if let Err(why) = self.submit_own(proposal) {
             tracing::error!(key, why, "the node's own ledger does not hear what became of its order");
         }

@@ -8,15 +8,13 @@
 use crate::{
     daemon::{driver::Driver, happening::Happening},
     journal::{Journal, JournalError, LedgerEntry, LedgerReader},
-    node::EngineChoice,
-    orderer::clock_ms,
     recovery::{self, NoWatch, Way, checkpoint_restore},
 };
 use reprise_abi::decode_canonical;
 use reprise_federation::Suspension;
 use reprise_receipts::{Head, LeafHash, LedgerId, StateRoot, StateTrie, StepRecord, log::LogTail};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
 
 /// After a look the ledger rests so many times as long as it took.
 const REST_TIMES: u64 = 10;
@@ -82,7 +80,8 @@ pub(in crate::daemon) struct Looked {
     ledger: LedgerId,
     /// The order that asked for it.
     key: Option<String>,
-    took_ms: u64,
+    /// When it was asked for, on the node's clock.
+    began_ms: u64,
     look: Result<Look, String>,
 }
 
@@ -202,18 +201,16 @@ impl Driver {
 
     fn look_beside(&self, ledger: LedgerId, key: Option<String>) {
         let Some(entry) = self.ledgers.get(&ledger).map(|served| served.entry.clone()) else { return };
-        let (journal, happenings) = (self.node.journal().clone(), self.happenings.clone());
-        std::thread::spawn(move || {
-            let began = Instant::now();
+        let (journal, began_ms) = (self.node.journal().clone(), self.now_ms());
+        self.world.workers().beside(self.happenings.clone(), move || {
             let look = look(&journal, &entry, key.is_some()).map_err(|error| error.to_string());
-            let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let _ = happenings.blocking_send(Happening::Looked(Box::new(Looked { ledger, key, took_ms, look })));
+            Happening::Looked(Box::new(Looked { ledger, key, began_ms, look }))
         });
     }
 
     /// A look has ended.
     pub(in crate::daemon) fn looked(&mut self, looked: Looked) {
-        let Looked { ledger, key, took_ms, look } = looked;
+        let Looked { ledger, key, began_ms, look } = looked;
         if let Ok(look) = &look {
             self.facts.set_found(ledger, look.found.filter(|_| !look.is_sound()));
             if let Some(wrong) = &look.wrong {
@@ -225,8 +222,9 @@ impl Driver {
             Some(key) => self.close_look(&key, look.as_ref()),
             None => {
                 self.reconciler.looks.under_way = false;
-                let rest_ms = took_ms.saturating_mul(REST_TIMES).max(REST_MS_MIN);
-                let rest_until_ms = self.now_ms().saturating_add(rest_ms);
+                let now_ms = self.now_ms();
+                let rest_ms = now_ms.saturating_sub(began_ms).saturating_mul(REST_TIMES).max(REST_MS_MIN);
+                let rest_until_ms = now_ms.saturating_add(rest_ms);
                 self.reconciler.looks.ledgers.entry(ledger).or_default().rest_until_ms = rest_until_ms;
             }
         }
@@ -238,9 +236,10 @@ impl Driver {
     pub(super) fn begin_rebuild(&mut self, key: &str, ledger: LedgerId) {
         self.beside(key);
         let Some(entry) = self.ledgers.get(&ledger).map(|served| served.entry.clone()) else { return };
-        let (node, happenings, key) = (self.node.clone(), self.happenings.clone(), key.to_owned());
-        std::thread::spawn(move || {
-            let site = node.site(&entry, EngineChoice::default());
+        let (node, key) = (self.node.clone(), key.to_owned());
+        let (engine, now_ms) = (self.world.engine(), self.now_ms());
+        self.world.workers().beside(self.happenings.clone(), move || {
+            let site = node.site(&entry, engine);
             let rebuilt = || {
                 let size = site.journal.read(entry.no)?.size()?;
                 let mut ways: Vec<Way> = recovery::ways_to(&site, size)?.into_iter().map(|(way, _)| way).collect();
@@ -248,7 +247,7 @@ impl Driver {
                 ways.push(Way::Replay);
                 let mut last = recovery::RecoveryError::NoWay { size };
                 for way in ways {
-                    let plan = checkpoint_restore::plan_by(&site, way, "the stored state is damaged", clock_ms())?;
+                    let plan = checkpoint_restore::plan_by(&site, way, "the stored state is damaged", now_ms)?;
                     match recovery::carry_out(&site, &plan, &mut NoWatch) {
                         Ok(()) => return Ok(way),
                         Err(error) => last = error,
@@ -257,7 +256,7 @@ impl Driver {
                 Err(last)
             };
             let result = rebuilt().map(|way| json!({ "way": way.to_string() })).map_err(|error| error.to_string());
-            let _ = happenings.blocking_send(Happening::Restored(super::Restored { ledger, key, result }));
+            Happening::Restored(super::Restored { ledger, key, result })
         });
     }
 }

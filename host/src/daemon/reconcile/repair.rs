@@ -238,8 +238,8 @@ impl Driver {
 
     fn cut_remains(&self, ledger: LedgerId, size: u64) {
         let Some(entry) = self.ledgers.get(&ledger).map(|served| served.entry.clone()) else { return };
-        let (journal, happenings) = (self.node.journal().clone(), self.happenings.clone());
-        std::thread::spawn(move || {
+        let journal = self.node.journal().clone();
+        self.world.workers().beside(self.happenings.clone(), move || {
             let chunks = || -> Result<Chunks, JournalError> {
                 let mut state = remains(&journal.read(entry.no)?, size)?;
                 let mut sink = Collected(BTreeMap::new());
@@ -248,7 +248,7 @@ impl Driver {
                 Ok(sink.0)
             };
             let chunks = chunks().map_err(|error| error.to_string());
-            let _ = happenings.blocking_send(Happening::Remains(Box::new(Remains { ledger, chunks })));
+            Happening::Remains(Box::new(Remains { ledger, chunks }))
         });
     }
 
@@ -281,13 +281,13 @@ impl Driver {
 
     fn make_state(&self, ledger: LedgerId, repair: &Repair, fetching: Fetching) {
         let Some(entry) = self.ledgers.get(&ledger).map(|served| served.entry.clone()) else { return };
-        let (node, happenings, key) = (self.node.clone(), self.happenings.clone(), repair.key.clone());
+        let (node, engine, key) = (self.node.clone(), self.world.engine(), repair.key.clone());
         let figures = json!({ "chunks": repair.fetched, "bytes": repair.bytes, "from": fetching.claim.size });
         tracing::info!(%ledger, %figures, "the state is made anew of a peer's chunks");
-        std::thread::spawn(move || {
-            let made = make(&node, &entry, &fetching);
+        self.world.workers().beside(self.happenings.clone(), move || {
+            let made = make(&node, &entry, engine, &fetching);
             let result = made.map(|()| figures).map_err(|error| error.to_string());
-            let _ = happenings.blocking_send(Happening::Restored(Restored { ledger, key, result }));
+            Happening::Restored(Restored { ledger, key, result })
         });
     }
 
@@ -307,9 +307,10 @@ impl Driver {
 fn make(
     node: &crate::node::Node,
     entry: &LedgerEntry,
+    engine: EngineChoice,
     fetching: &Fetching,
 ) -> Result<(), crate::recovery::RecoveryError> {
-    let site = node.site(entry, EngineChoice::default());
+    let site = node.site(entry, engine);
     checkpoint_restore::from_chunks(&site, &fetching.claim, |id| Ok(fetching.chunks.get(&id).cloned()))
 }
 

@@ -6,10 +6,7 @@ use crate::daemon::{
     happening::Reply,
     own,
 };
-use crate::{
-    orderer::{Proposal, clock_ms},
-    pipeline::Answer,
-};
+use crate::{orderer::Proposal, pipeline::Answer};
 use reprise_federation::{
     LedgerHead, NodeKey, Remedy, Suspension,
     node::{Finding, Service, convicts},
@@ -67,8 +64,9 @@ impl Driver {
     /// Submits an event to the own ledger; its id, or why it cannot be.
     pub(super) fn tell(&mut self, kind: &str, payload: &Value) -> Result<String, String> {
         self.reconciler.told.number += 1;
-        let id = format!("{kind}-{}-{}", clock_ms(), self.reconciler.told.number);
-        self.submit_own(own::event(id.clone(), kind, payload))?;
+        let now_ms = self.now_ms();
+        let id = format!("{kind}-{now_ms}-{}", self.reconciler.told.number);
+        self.submit_own(own::event(now_ms, id.clone(), kind, payload))?;
         Ok(id)
     }
 
@@ -192,10 +190,9 @@ impl Driver {
     /// Something that a peer sent was rejected: it is kept, and counted.
     pub(in crate::daemon) fn was_rejected(&mut self, rejected: Rejected) {
         tracing::warn!(peer = %rejected.origin.0, reason = %rejected.reason, "material of a peer is rejected");
+        self.strike(rejected.origin, rejected.reason);
         if let Some(store) = &self.rejected {
-            let (origin, reason) = (rejected.origin, rejected.reason);
             store.keep(rejected);
-            self.strike(origin, reason);
         }
     }
 

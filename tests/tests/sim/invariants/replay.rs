@@ -46,7 +46,7 @@ impl Replay {
         Ok(())
     }
 
-    fn replay(&mut self, reader: &LedgerReader, genesis: &Genesis, mark: Mark) -> Result<(), String> {
+    pub fn replay(&mut self, reader: &LedgerReader, genesis: &Genesis, mark: Mark) -> Result<(), String> {
         let (head, tail) = self.ledger.get_or_insert_with(|| (Head::genesis(genesis.clone()), LogTail::new()));
         if mark.size <= head.next_seq() {
             return Ok(());

@@ -16,6 +16,8 @@ const PIPE_BYTES: usize = 64 * 1024;
 const SUBMIT: Duration = Duration::from_millis(25);
 /// How often whoever submits looks where the owner is.
 const LOOK_FOR_OWNER: Duration = Duration::from_millis(20);
+/// How often an operator looks on while a node that decides for itself repairs a ledger.
+const PATIENCE: u32 = 15;
 /// How often an operator looks at a node.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
 
@@ -64,10 +66,12 @@ impl Machine {
     /// The node's operator looks at it now and then: a node with a fault of its own is started again, a suspension is
     /// lifted, and a member whose disk is damaged gets a new one.
     pub(super) async fn operate(&self) {
+        let mut patience = self.patience();
         loop {
             sleep(LOOK).await;
             let Some(status) = self.command(&Wanted::Status).await else { return };
-            let ledger = &status["ledgers"][0];
+            let served = status["ledgers"].as_array().into_iter().flatten();
+            let Some(ledger) = served.into_iter().find(|ledger| ledger["name"] == LEDGER) else { continue };
             self.orders.set(ledger["can go on"] == true && ledger["role"] == "owner");
             let suspended = ledger["service"].as_str().is_some_and(|service| service.starts_with("suspended"));
             let why_not = ledger["why not"].as_str().map(str::to_owned);
@@ -76,6 +80,12 @@ impl Machine {
             }
             *self.ailment.borrow_mut() = why_not;
             if self.disk.is_full() {
+                continue;
+            }
+            if !suspended {
+                patience = self.patience();
+            } else if ledger["why not"].is_null() && patience > 0 {
+                patience -= 1;
                 continue;
             }
             if (suspended || ledger["why not"].is_string()) && self.is_damaged() && !self.is_owner() {
@@ -87,6 +97,11 @@ impl Machine {
                 self.command(&Wanted::Resume { ledger: LEDGER.to_owned() }).await;
             }
         }
+    }
+
+    /// How often an operator looks at a suspended ledger before he does something about it: the node may.
+    fn patience(&self) -> u32 {
+        if self.shared.plan.decides { PATIENCE } else { 0 }
     }
 
     /// What an operator's command answers; none when no node runs here. For tasks of this machine.

@@ -27,7 +27,9 @@ impl Run {
             let mut watch = self.watch.lock().unwrap();
             watch.note(NOBODY, &format!("{fault:?}"));
             watch.tell(|| format!("{fault:?}"));
-            watch.count(fault.name());
+            if !matches!(fault, Fault::Tamper { .. }) {
+                watch.count(fault.name());
+            }
         }
         match fault {
             Fault::Cut { a, b, for_ms } => self.happens(Later::Cut(a, b, for_ms)),
@@ -69,8 +71,10 @@ impl Run {
             }
             Fault::Tamper { node } => {
                 self.crash(node, 50);
-                self.machines[node].flips();
-                self.machines[node].tamper(&mut self.random);
+                if self.machines[node].tamper(&mut self.random) {
+                    self.machines[node].flips();
+                    self.watch.lock().unwrap().count(fault.name());
+                }
             }
             Fault::Wipe { node, for_ms } => {
                 self.crash(node, for_ms);
