@@ -8,15 +8,15 @@ use reprise_federation::{
     limits::BUNDLE_BYTES_MAX,
     membership::STANDING_FORMAT,
     message::{
-        Ack, Answer, Append, Ask, BundleOffer, BundleQuery, Claim, Enrolment, EvidenceNote, Goodbye, HeadPage, HeadsDigest, Hello, PlacedReceipt,
-        Promise, Question, Refusal, Reply, Sending, Standpoint, Step, Steps, Vote,
+        Ack, Answer, Append, Ask, BundleOffer, BundleQuery, Claim, Enrolment, EvidenceNote, Goodbye, HeadPage,
+        HeadsDigest, Hello, PlacedReceipt, Promise, Question, Refusal, Reply, Sending, Standpoint, Step, Steps, Vote,
     },
 };
 use reprise_receipts::{
     Attestation, AttestationBody, ExecutionRoot, LeafHash, LedgerId, LogRoot, PublicKey, SigningKey, StateRoot,
     attestation::Signature,
-    checkpoint::{CHECKPOINT_FORMAT, CheckpointClaim},
     bundle::BundleKind,
+    checkpoint::{CHECKPOINT_FORMAT, CheckpointClaim},
     digest::{BundleDigest, ChunkId, ContinuityRoot},
     log::LOG_SIZE_MAX,
     snapshot::{Manifest, SNAPSHOT_FORMAT},
