@@ -8,9 +8,9 @@ use crate::{
     node::EngineChoice,
 };
 use reprise_federation::{
-    NodeKey,
+    Message, NodeKey,
     limits::QUARANTINE_OBJECT_BYTES_MAX,
-    message::{BundleOffer, BundleQuery, Refusal, Reply},
+    message::{Answer, BundleOffer, BundleQuery, Refusal, Reply},
     node::CannotAsk,
     quarantine::{DIGEST_CONTEXT, LongObject, Reason},
 };
@@ -147,8 +147,9 @@ impl Driver {
             None => self.end_fetch(transfer, Err(FetchError::Silent)),
             Some(other) => {
                 let why = "the answer is not one to the question".to_owned();
-                let object = Box::new(short_object(format!("{other:?}").as_bytes()));
-                let rejected = FetchError::Rejected { reason: Reason::OtherBundle, why, verdict: None, object };
+                let frame = Message::Answer(Answer { request, reply: other.clone() }).to_frame();
+                let object = Box::new(short_object(&frame));
+                let rejected = FetchError::Rejected { reason: Reason::Protocol, why, verdict: None, object };
                 self.end_fetch(transfer, Err(rejected));
             }
         }

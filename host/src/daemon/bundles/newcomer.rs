@@ -33,6 +33,8 @@ use std::{collections::VecDeque, sync::Arc, thread};
 
 /// How long is waited before the next member is asked, in milliseconds.
 const RETRY_MS: u64 = 500;
+/// How long is waited after a fault of this node's own, in milliseconds: everything is fetched again then.
+const FAULT_REST_MS: u64 = 30_000;
 /// How often a member that is busy is asked again, before it is the turn of the next one.
 const BUSY_MAX: u32 = 20;
 
@@ -103,6 +105,12 @@ impl Newcomer {
         }
     }
 
+    /// The fault is this node's own: it goes on after a while.
+    fn rest(&mut self, now_ms: u64, why: &str) {
+        self.next_member(format!("what is wrong on this node: {why}"));
+        self.ask_at_ms = now_ms + FAULT_REST_MS;
+    }
+
     fn wanted(&self) -> (BundleKind, u64, Option<u64>) {
         match self.next {
             Next::Checkpoint => (BundleKind::Checkpoint, 0, None),
@@ -147,7 +155,7 @@ impl Driver {
 
     /// What a newcomer had asked for has come, or has not.
     pub(super) fn newcomer_heard(&mut self, ledger: LedgerId, peer: NodeKey, end: FetchEnd) {
-        let name = self.name(peer);
+        let (name, now_ms) = (self.name(peer), self.now_ms());
         let Some(newcomer) = self.bundles.newcomers.get_mut(&ledger) else {
             return end.into_iter().for_each(|fetched| remove(&fetched.path));
         };
@@ -176,6 +184,7 @@ impl Driver {
                 newcomer.again(Next::Beginning);
                 newcomer.ask_at_ms = 0;
             }
+            (_, Err(FetchError::Fault(why))) => newcomer.rest(now_ms, &why),
             (_, Err(error)) => newcomer.next_member(format!("another member: `{name}`: {error}")),
         }
     }
@@ -187,7 +196,7 @@ impl Driver {
         newcomer.waits = "taking in what its members sent".to_owned();
         let files: Vec<Fetched> = newcomer.checkpoint.take().into_iter().chain([steps]).collect();
         let (node, world, shared) = (self.node.clone(), self.world.clone(), newcomer.shared.clone());
-        let happenings = self.happenings.clone();
+        let (happenings, now_ms) = (self.happenings.clone(), self.now_ms());
         let begun = thread::Builder::new().name("reprise-begin".to_owned()).spawn(move || {
             let result = take_in(&node, &world, &shared, &files);
             files.iter().for_each(|file| remove(&file.path));
@@ -197,13 +206,13 @@ impl Driver {
             && let Some(newcomer) = self.bundles.newcomers.get_mut(&ledger)
         {
             newcomer.under_way = false;
-            newcomer.next_member(format!("a thread: {error}"));
+            newcomer.rest(now_ms, &error.to_string());
         }
     }
 
     /// A ledger has begun here: this node is one of its members from now on.
     pub(in crate::daemon) fn ledger_begun(&mut self, begun: Begun) {
-        let Begun { ledger, result } = begun;
+        let (Begun { ledger, result }, now_ms) = (begun, self.now_ms());
         let joined = result.and_then(|(entry, roster)| self.join(entry, roster).map_err(|error| error.to_string()));
         match joined {
             Ok(()) => {
@@ -214,7 +223,7 @@ impl Driver {
                 tracing::error!(%ledger, why, "the ledger does not begin here");
                 let Some(newcomer) = self.bundles.newcomers.get_mut(&ledger) else { return };
                 newcomer.under_way = false;
-                newcomer.next_member(format!("what is wrong on this node: {why}"));
+                newcomer.rest(now_ms, &why);
             }
         }
     }
