@@ -123,6 +123,10 @@ impl Driver {
             standing.catch_up(&grant);
         }
         self.facts.add(&entry).map_err(io::Error::other)?;
+        if self.reconciler.is_own(entry.id) {
+            let last = reader.last_receipt().map_err(io::Error::other)?;
+            self.reconciler.begins(last.as_ref().map(|(receipt, _)| receipt), self.world.now_ms());
+        }
         if !self.reconciler.is_own(entry.id)
             && let Some(why) = self.first_look(&entry)
             && standing.suspended.is_none()

@@ -33,9 +33,9 @@ pub(super) use look::Looked;
 pub(super) use repair::{Remains, Restored};
 
 use self::{look::Looks, orders::Order, repair::Repair, tell::Told};
-use crate::{daemon::happening::Reply, journal::LedgerEntry};
+use crate::{daemon::happening::Reply, journal::LedgerEntry, orderer::FUTURE_MS_MAX};
 use reprise_federation::{Mark, NodeKey, Remedy, Suspension, node::Finding};
-use reprise_receipts::LedgerId;
+use reprise_receipts::{LedgerId, Receipt};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::{mpsc, oneshot};
 
@@ -63,6 +63,17 @@ pub(super) struct Reconciler {
     looks: Looks,
     /// When the own ledger's time is brought forward next, on the node's clock.
     advance_at_ms: u64,
+    time: OwnTime,
+}
+
+/// The time of the own ledger in this life of the node.
+#[derive(Clone, Copy, Debug, Default)]
+struct OwnTime {
+    /// Receipts that it had at the start: no two lives that have ordered something have the same number.
+    first_seq: u64,
+    /// How far the ledger's time was ahead of the node's clock at the start: the clock has gone back since. Waits of plans
+    /// end when they have lasted, not when the clock has caught up.
+    ahead_ms: u64,
 }
 
 /// A difference that waits for a decision.
@@ -109,7 +120,16 @@ impl Reconciler {
             quarantined: BTreeSet::new(),
             looks: Looks::default(),
             advance_at_ms: 0,
+            time: OwnTime::default(),
         }
+    }
+
+    /// The own ledger begins a life with this as its last receipt. Its time is at most half as far ahead of the clock as an
+    /// event may be.
+    pub(super) fn begins(&mut self, last: Option<&Receipt>, now_ms: u64) {
+        let first_seq = last.map_or(0, |receipt| receipt.seq + 1);
+        let ahead_ms = last.map_or(0, |receipt| receipt.logical_time_ms.saturating_sub(now_ms));
+        self.time = OwnTime { first_seq, ahead_ms: ahead_ms.min(FUTURE_MS_MAX / 2) };
     }
 
     /// Decisions are made on a ledger of this node's own.

@@ -104,6 +104,12 @@ impl SimDisk {
         self.rest().power_goes_after = Some(changes);
     }
 
+    /// Nothing more is to go wrong: there is room, and the power stays.
+    pub fn is_left_alone(&self) {
+        self.set_full(false);
+        self.rest().power_goes_after = None;
+    }
+
     /// The power goes now. What the process does from now on has no effect.
     pub fn cut_power(&self) {
         self.rest().off = true;

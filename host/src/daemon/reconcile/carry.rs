@@ -92,9 +92,10 @@ impl Driver {
             && let Ok(own) = self.own_ledger()
         {
             self.reconciler.advance_at_ms = now_ms + ADVANCE_MS;
+            let to_ms = self.own_time_ms();
             self.with(own, |served| {
                 if let Part::Owner(owner) = &mut served.part {
-                    owner.advance(now_ms);
+                    owner.advance(to_ms);
                 }
             });
         }
@@ -305,7 +306,7 @@ impl Driver {
         tracing::info!(key, ?status, "an order is closed");
         let result = EffectResult { idempotency_key: key.to_owned(), phase: EffectPhase::Act, status };
         let event = result_event(&result);
-        let proposal = Proposal { tag: 0, event, time_ms: Some(self.now_ms()), origin: Origin::Driver };
+        let proposal = Proposal { tag: 0, event, time_ms: Some(self.own_time_ms()), origin: Origin::Driver };
         if let Err(why) = self.submit_own(proposal) {
             tracing::error!(key, why, "the node's own ledger does not hear what became of its order");
         }

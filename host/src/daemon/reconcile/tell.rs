@@ -64,10 +64,14 @@ impl Driver {
     /// Submits an event to the own ledger; its id, or why it cannot be.
     pub(super) fn tell(&mut self, kind: &str, payload: &Value) -> Result<String, String> {
         self.reconciler.told.number += 1;
-        let now_ms = self.now_ms();
-        let id = format!("{kind}-{now_ms}-{}", self.reconciler.told.number);
-        self.submit_own(own::event(now_ms, id.clone(), kind, payload))?;
+        let id = format!("{kind}-{}-{}", self.reconciler.time.first_seq, self.reconciler.told.number);
+        self.submit_own(own::event(self.own_time_ms(), id.clone(), kind, payload))?;
         Ok(id)
+    }
+
+    /// The time of what is told to the own ledger.
+    pub(super) fn own_time_ms(&self) -> u64 {
+        self.now_ms().saturating_add(self.reconciler.time.ahead_ms)
     }
 
     pub(super) fn submit_own(&mut self, proposal: Proposal) -> Result<(), String> {

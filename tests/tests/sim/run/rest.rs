@@ -14,7 +14,7 @@ impl Run {
         for a in 0..self.plan.nodes {
             let machine = &self.machines[a];
             machine.switch.set(0, 0);
-            machine.disk.set_full(false);
+            machine.disk.is_left_alone();
             for b in 0..a {
                 self.sim.repair(name(a), name(b));
                 self.sim.set_link_max_message_latency(name(a), name(b), Duration::from_millis(LATENCY_MS.1));
