@@ -76,7 +76,7 @@ fn run(arguments: &Arguments) -> Result<Exit, CliError> {
     if matches!(class, Class::Reads | Class::Adds | Class::Changes)
         && let Some(running) = node::client(dir)?
     {
-        return inside::ask(running, class, dir);
+        return inside::ask(running, &arguments.command, dir);
     }
     if let Command::Checkpoint(CheckpointCommand::Create { ledger }) = &arguments.command
         && let Some(running) = node::client(dir)?

@@ -5,7 +5,7 @@
 //! the command said and how it ended.
 
 use super::{
-    args::{Arguments, Class},
+    args::{Arguments, Class, Command, LedgerCommand},
     error::{CliError, Exit},
     node::gone,
     over_journal,
@@ -30,21 +30,24 @@ use std::{
 };
 
 /// Hands this process's command line to the running node, prints what it says, and ends as the command did there.
-pub(super) fn ask(running: Client, class: Class, dir: &Path) -> Result<Exit, CliError> {
-    if class == Class::Changes {
-        return Err(changes(dir));
+pub(super) fn ask(running: Client, command: &Command, dir: &Path) -> Result<Exit, CliError> {
+    if command.class() == Class::Changes {
+        return Err(changes(command, dir));
     }
     let arguments = env::args_os().skip(1).map(text).collect::<Result<Vec<_>, _>>()?;
-    command(running, arguments)
+    run_there(running, arguments)
 }
 
 /// Lets the running node run a command line, and prints what it says.
-pub(super) fn command(running: Client, arguments: Vec<String>) -> Result<Exit, CliError> {
+pub(super) fn run_there(running: Client, arguments: Vec<String>) -> Result<Exit, CliError> {
     let here = env::current_dir().map_err(|error| CliError::File { path: ".".into(), error })?;
     let wanted = Wanted::Command { arguments, directory: text(here.into_os_string())?.into() };
     let answer = running.ask(&wanted).map_err(gone)?;
     if let Some(error) = answer["error"].as_str() {
         return Err(CliError::Refusal(error.to_owned()));
+    }
+    if let Some(fault) = answer["fault"].as_str() {
+        return Err(CliError::Fault(fault.to_owned()));
     }
     let (Some(out), Some(errors), Some(exit)) =
         (answer["out"].as_str(), answer["errors"].as_str(), answer["exit"].as_u64())
@@ -95,7 +98,7 @@ fn run(arguments: &Arguments, node: &Arc<Node>, currency: &Currency, print: &Pri
     let live = match arguments.command.class() {
         Class::Reads => None,
         Class::Adds => Some(node.clone()),
-        Class::Changes => return Err(changes(node.dir())),
+        Class::Changes => return Err(changes(&arguments.command, node.dir())),
         Class::Here | Class::Asks => {
             return Err(CliError::Refusal("the command does not run inside a node".to_owned()));
         }
@@ -104,10 +107,14 @@ fn run(arguments: &Arguments, node: &Arc<Node>, currency: &Currency, print: &Pri
     over_journal(&arguments.command, &Place::running(node.dir(), &running, arguments.fresh, print), print)
 }
 
-fn changes(dir: &Path) -> CliError {
+fn changes(command: &Command, dir: &Path) -> CliError {
+    let otherwise = match command {
+        Command::Ledger(LedgerCommand::Grant(_)) => "; with the ledger's whole id and --epoch it needs no journal",
+        _ => "",
+    };
     CliError::Refusal(format!(
         "a node runs in {}, and this command changes what it works with: stop it with `reprise node stop`, and start it \
-         again afterwards (`ledger grant` with the ledger's whole id and --epoch needs no journal)",
+         again afterwards{otherwise}",
         dir.display()
     ))
 }

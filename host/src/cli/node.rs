@@ -57,7 +57,7 @@ pub(crate) fn run(command: &NodeCommand, dir: &Path, print: &Printer) -> Result<
 fn stopped(dir: &Path) -> Result<Exit, CliError> {
     let journal = dir.join("journal.redb");
     for _ in 0..STOP_QUESTIONS_MAX {
-        if !daemon::control::path(dir).exists() && Journal::is_free(&journal)? {
+        if client(dir)?.is_none() && Journal::is_free(&journal)? {
             return Ok(Exit::Done);
         }
         sleep(STOP_PAUSE);
@@ -155,7 +155,7 @@ pub(super) fn checkpoint(client: Client, ledger: &str, dir: &Path, json: bool) -
     }
     let size = answer["receipts"].to_string();
     let show = ["checkpoint", "show", ledger, &size].into_iter().chain(json.then_some("--json"));
-    inside::command(running(dir)?, show.map(str::to_owned).collect())
+    inside::run_there(running(dir)?, show.map(str::to_owned).collect())
 }
 
 /// `reprise submit` to a running node. The time of an event is its own, as in its line.

@@ -103,11 +103,11 @@ impl JournalDesk {
         };
         let thread = thread::Builder::new().name("reprise-command".to_owned()).stack_size(STACK_BYTES).spawn(command);
         if let Err(error) = thread {
-            return json!({ "error": format!("no thread for the command: {error}") });
+            return json!({ "fault": format!("no thread for the command: {error}") });
         }
         match told.await {
             Ok(Told { out, errors, exit }) => json!({ "out": out, "errors": errors, "exit": exit }),
-            Err(_) => json!({ "error": "the command failed inside the node: its log says more" }),
+            Err(_) => json!({ "fault": "the command failed inside the node: its log says more" }),
         }
     }
 
@@ -167,3 +167,6 @@ impl Currency {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

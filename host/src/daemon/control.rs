@@ -5,7 +5,9 @@
 //! `{"do":"reconcile","ledger":null,"act":false}`, `{"do":"command","arguments":["..."],"directory":"..."}`,
 //! `fetch-bundle` with what is wanted, or `{"do":"submit","ledger":"..."}`. All but the last are answered with one line;
 //! that of a `command` has what goes to standard output and to standard error, and the exit code:
-//! `{"out":"...","errors":"...","exit":0}`. After `submit` come events, one a line, as in a file; each is answered with one line as soon as its answer holds, not always in their order. A line
+//! `{"out":"...","errors":"...","exit":0}`. What cannot be done is answered with `error`, and with `fault` when that is the
+//! node's. After `submit` come events, one a line, as in a file; each is answered with one line as soon as its answer
+//! holds, not always in their order. A line
 //! `{"end":true}` comes when all are answered.
 
 use super::{

@@ -76,6 +76,13 @@ struct OwnTime {
     ahead_ms: u64,
 }
 
+impl OwnTime {
+    /// After a last receipt with this number and logical time. At most half as far ahead of the clock as an event may be.
+    fn after(last_seq: u64, last_ms: u64, now_ms: u64) -> Self {
+        Self { first_seq: last_seq + 1, ahead_ms: last_ms.saturating_sub(now_ms).min(FUTURE_MS_MAX / 2) }
+    }
+}
+
 /// A difference that waits for a decision.
 #[derive(Clone, Copy, Debug)]
 struct Undecided {
@@ -124,12 +131,9 @@ impl Reconciler {
         }
     }
 
-    /// The own ledger begins a life with this as its last receipt. Its time is at most half as far ahead of the clock as an
-    /// event may be.
+    /// The own ledger begins a life, with this as its last receipt.
     pub(super) fn begins(&mut self, last: Option<&Receipt>, now_ms: u64) {
-        let first_seq = last.map_or(0, |receipt| receipt.seq + 1);
-        let ahead_ms = last.map_or(0, |receipt| receipt.logical_time_ms.saturating_sub(now_ms));
-        self.time = OwnTime { first_seq, ahead_ms: ahead_ms.min(FUTURE_MS_MAX / 2) };
+        self.time = last.map_or_else(OwnTime::default, |last| OwnTime::after(last.seq, last.logical_time_ms, now_ms));
     }
 
     /// Decisions are made on a ledger of this node's own.
@@ -159,3 +163,6 @@ fn suspension_words(why: Suspension) -> (&'static str, Option<u64>) {
         Suspension::Ordered => ("ordered", None),
     }
 }
+
+#[cfg(test)]
+mod tests;

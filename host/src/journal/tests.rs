@@ -60,3 +60,18 @@ fn a_reader_cannot_write() {
     assert!(matches!(Journal::create(&path), Err(JournalError::Exists)));
     assert!(matches!(Journal::open(&dir.path().join("none")), Err(JournalError::NotThere)));
 }
+
+#[test]
+fn a_moment_stays_as_it_is_while_the_journal_goes_on_and_writes_nothing() {
+    let journal = Journal::on_backend(InMemoryBackend::new()).unwrap();
+    let first = journal.put_ledger(&genesis(1)).unwrap();
+    let moment = journal.moment().unwrap();
+    let same = moment.moment().unwrap();
+    journal.put_ledger(&genesis(2)).unwrap();
+    assert_eq!(moment.ledgers().unwrap(), std::slice::from_ref(&first));
+    assert_eq!(same.ledgers().unwrap(), std::slice::from_ref(&first));
+    assert_eq!((journal.ledgers().unwrap().len(), journal.moment().unwrap().ledgers().unwrap().len()), (2, 2));
+    assert_eq!(moment.read(first.no).unwrap().size().unwrap(), 0);
+    assert!(!moment.is_writable());
+    assert!(matches!(moment.put_ledger(&genesis(3)), Err(JournalError::ReadOnly)));
+}

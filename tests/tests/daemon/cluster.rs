@@ -138,7 +138,7 @@ impl Cluster {
         let epoch = epoch.to_string();
         let signed = ["--to-owner", owner, "--attester", attester, "--epoch", &epoch, "--out", &path];
         self.bench(0).run(&[&["ledger", "grant", &ledger], signed.as_slice()].concat()).says(0, &["signatures"]);
-        self.bench(to).run(&["federation", "take", "incident", "--grant", &path]).says(0, &["epoch"]);
+        self.bench(to).run(&["federation", "take", "incident", "--grant", &path]).says(0, &["epoch", "entered"]);
         path
     }
 
