@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bundle;
 pub mod compare;
 pub mod fetch;
 pub mod ledgers;

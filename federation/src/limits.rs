@@ -20,6 +20,14 @@ pub const CHUNK_IDS_MAX: usize = 1_024;
 pub const TRANSFER_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Most steps in one transfer.
 pub const TRANSFER_STEPS_MAX: u64 = 8 * 1024;
+/// Longest bundle that is sent or taken, in bytes.
+pub const BUNDLE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Most steps of a bundle whose end was left open: what comes after them is fetched as steps.
+pub const BUNDLE_STEPS_MAX: u64 = 16 * 1024;
+/// Most bundles that are made or sent at the same time, for all peers; for each peer one.
+pub const BUNDLES_SERVED_MAX: usize = 2;
+/// How long the answer to a question for a bundle is waited for, in milliseconds: it has to be made first.
+pub const BUNDLE_ANSWER_MS: u64 = 120_000;
 /// Longest evidence that is passed on in a frame, in bytes; longer evidence is fetched as a file.
 pub const EVIDENCE_FRAME_BYTES_MAX: usize = 60 * 1024;
 /// Most members of a ledger.

@@ -13,6 +13,7 @@
 //! A frame is one message. Whatever does not decode is answered with a [`Goodbye`] and kept in quarantine.
 
 mod ask;
+mod bundle;
 mod hello;
 mod steps;
 mod vote;
@@ -20,7 +21,10 @@ mod vote;
 pub(crate) use self::ask::{consistency, inclusion, path_of};
 pub use self::{
     ask::{Answer, Ask, ConsistencyPath, HeadPage, HeadsDigest, PlacedReceipt, Question, Refusal, Reply, Sending},
-    hello::{ENROLMENT_DOMAIN, Enrolment, EnrolmentError, Hello, PROTOCOL_VERSION},
+    bundle::{BundleOffer, BundleQuery},
+    hello::{
+        ENROLMENT_DOMAIN, Enrolment, EnrolmentError, Hello, PROTOCOL_BUNDLES, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN,
+    },
     steps::{Ack, Append, Standpoint, Step, Steps},
     vote::{Vote, VoteError},
 };
@@ -118,7 +122,9 @@ pub enum Goodbye {
     #[error("the node stops")]
     Stopping,
     /// No common version.
-    #[error("no common version of the protocol; this node speaks version {PROTOCOL_VERSION}")]
+    #[error(
+        "no common version of the protocol; this node speaks versions {PROTOCOL_VERSION_MIN} to {PROTOCOL_VERSION}"
+    )]
     Version,
     /// The enrolment does not hold, or is another node's.
     #[error("the enrolment does not hold for this node key")]

@@ -15,6 +15,7 @@
 //! What this node promises and signs rests on it.
 
 mod action;
+mod bundles;
 mod cosign;
 mod decide;
 mod evidence;
@@ -30,13 +31,14 @@ mod work;
 
 pub use self::{
     action::{Action, Config, Finding},
+    bundles::CannotAsk,
     evidence::convicts,
     follow::Refused,
     peer::PeerView,
     seat::{SeatView, Service},
 };
 
-use self::{peer::Peer, seat::Seat};
+use self::{bundles::Serving, peer::Peer, seat::Seat};
 use crate::{
     ledgers::Ledgers,
     limits::{PEERS_MAX, SEATS_MAX},
@@ -57,6 +59,7 @@ pub struct Federation {
     peers: BTreeMap<NodeKey, Peer>,
     seats: BTreeMap<LedgerId, Seat>,
     quarantine: Quarantine,
+    serving: Serving,
     /// Digests of evidence that was passed on already.
     shown: BTreeSet<[u8; 32]>,
     numbers: Numbers,
@@ -83,6 +86,7 @@ impl Federation {
             peers: BTreeMap::new(),
             seats: BTreeMap::new(),
             quarantine: Quarantine::default(),
+            serving: Serving::default(),
             shown: BTreeSet::new(),
             numbers: Numbers { request: 0, transfer: 0, seed },
             outbox: VecDeque::new(),
@@ -102,6 +106,7 @@ impl Federation {
             this.recall_vote(now_ms, seat, facts);
             this.take_office(now_ms, seat, facts);
         });
+        self.welcome_all(now_ms, ledger, facts);
         true
     }
 
@@ -126,6 +131,7 @@ impl Federation {
         if let Some(gone) = self.peers.get_mut(&peer) {
             gone.disconnect();
         }
+        self.serving.gone(peer);
         for seat in self.seats.values_mut() {
             seat.peer_gone(peer);
         }
@@ -134,7 +140,7 @@ impl Federation {
     /// A message has come.
     pub fn handle(&mut self, now_ms: u64, from: NodeKey, message: Message, facts: &dyn Ledgers) {
         let Some(peer) = self.peers.get(&from).filter(|peer| peer.connected) else { return };
-        if !peer.greeted {
+        if peer.greeted.is_none() {
             return match message {
                 Message::Hello(hello) => self.greet(now_ms, from, &hello, facts),
                 Message::Goodbye(_) => {}
@@ -143,7 +149,7 @@ impl Federation {
         }
         match message {
             Message::Hello(_) => self.offence(now_ms, from, &message),
-            Message::Ask(ask) => self.on_ask(from, &ask, facts),
+            Message::Ask(ask) => self.on_ask(now_ms, from, &ask, facts),
             Message::Answer(answer) => self.on_answer(now_ms, from, answer, facts),
             Message::Append(append) => self.on_append(now_ms, from, append, facts),
             Message::Ack(ack) => self.on_ack(now_ms, from, &ack, facts),
@@ -247,16 +253,14 @@ impl Federation {
     }
 
     fn greet(&mut self, now_ms: u64, from: NodeKey, hello: &Hello, facts: &dyn Ledgers) {
-        if !hello.speaks_our_version() {
-            return self.hang_up(from, Goodbye::Version);
-        }
+        let Some(version) = hello.version_with_us() else { return self.hang_up(from, Goodbye::Version) };
         let enrolled = |seat: &Seat| seat.roster.member(from).is_none_or(|m| m.receipts == hello.enrolment.receipts);
         if hello.enrolment.verify(from).is_err() || !self.seats.values().all(enrolled) {
             self.reject(now_ms, from, None, Reason::BadSignature, &Message::Hello(hello.clone()).to_frame());
             return self.hang_up(from, Goodbye::Enrolment);
         }
         let peer = self.peers.get_mut(&from).expect("only connected peers are handled");
-        (peer.greeted, peer.compare_at_ms) = (true, now_ms);
+        (peer.greeted, peer.compare_at_ms) = (Some((version, hello.enrolment.receipts)), now_ms);
         let ledgers: Vec<LedgerId> = self.seats.keys().copied().collect();
         for ledger in ledgers {
             self.with_seat(ledger, |this, seat| {
@@ -267,6 +271,27 @@ impl Federation {
             });
         }
         self.compare_with_peers(now_ms, facts);
+    }
+
+    /// The members of a ledger that said who they are before this node took part in it.
+    fn welcome_all(&mut self, now_ms: u64, ledger: LedgerId, facts: &dyn Ledgers) {
+        let greeted = |(node, peer): (&NodeKey, &Peer)| Some((*node, peer.greeted.filter(|_| peer.connected)?.1));
+        for (node, receipts) in self.peers.iter().filter_map(greeted).collect::<Vec<_>>() {
+            let Some(member) = self.seats.get(&ledger).and_then(|seat| seat.roster.member(node).copied()) else {
+                continue;
+            };
+            if member.receipts != receipts {
+                self.hang_up(node, Goodbye::Enrolment);
+                continue;
+            }
+            self.with_seat(ledger, |this, seat| {
+                this.welcome(now_ms, node, seat);
+                this.push(now_ms, seat, facts);
+            });
+            if let Some(peer) = self.peers.get_mut(&node) {
+                peer.compare_at_ms = now_ms;
+            }
+        }
     }
 
     /// Runs with one seat taken out, so that both it and the rest can change.

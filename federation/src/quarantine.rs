@@ -9,6 +9,9 @@ use crate::{
 use reprise_receipts::{LedgerId, digest::derive};
 use std::collections::VecDeque;
 
+/// What the digests of rejected objects are derived with.
+pub const DIGEST_CONTEXT: &str = "reprise 2026 quarantine v1";
+
 /// Why something was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
@@ -36,6 +39,26 @@ pub enum Reason {
     /// Evidence that proves nothing.
     #[error("the evidence does not hold")]
     Evidence,
+    /// A bundle that is not of the ledger, range, length or digest that was asked for or announced.
+    #[error("the bundle is not the one that was asked for and announced")]
+    OtherBundle,
+    /// A bundle whose contents do not belong together, or are not signed.
+    #[error("the bundle does not hold")]
+    Bundle,
+    /// A bundle whose steps give other receipts here.
+    #[error("a step of the bundle gives another receipt here")]
+    BundleDiverges,
+}
+
+/// An object that is too long to be held in memory as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LongObject {
+    /// Its length in bytes.
+    pub len: u64,
+    /// `derive("reprise 2026 quarantine v1", all of its bytes)`.
+    pub digest: [u8; 32],
+    /// Its beginning; more than 256 KiB of it are not kept.
+    pub beginning: Vec<u8>,
 }
 
 /// One rejected object.
@@ -95,14 +118,27 @@ impl Quarantine {
         reason: Reason,
         object: &[u8],
     ) -> &Rejected {
-        let bytes = object[..object.len().min(QUARANTINE_OBJECT_BYTES_MAX)].to_vec();
+        let beginning = object[..object.len().min(QUARANTINE_OBJECT_BYTES_MAX)].to_vec();
+        let digest = derive(DIGEST_CONTEXT, object);
+        self.add_long(at_ms, origin, ledger, reason, LongObject { len: object.len() as u64, digest, beginning })
+    }
+
+    /// [`Self::add`], of an object of which only the beginning is at hand.
+    pub fn add_long(
+        &mut self,
+        at_ms: u64,
+        origin: NodeKey,
+        ledger: Option<LedgerId>,
+        reason: Reason,
+        object: LongObject,
+    ) -> &Rejected {
+        let LongObject { len, digest, beginning: mut bytes } = object;
+        bytes.truncate(QUARANTINE_OBJECT_BYTES_MAX);
         while self.records.len() >= QUARANTINE_RECORDS_MAX || self.kept_bytes + bytes.len() > QUARANTINE_BYTES_MAX {
             self.drop_oldest();
         }
         self.numbers += 1;
         self.kept_bytes += bytes.len();
-        let digest = derive("reprise 2026 quarantine v1", object);
-        let len = object.len() as u64;
         self.records.push_back(Rejected { number: self.numbers, at_ms, origin, ledger, reason, len, digest, bytes });
         self.records.back().expect("just added")
     }

@@ -4,10 +4,12 @@ mod support;
 
 use reprise_federation::{
     Action, Config, Federation, Message, NodeKey, Quorum, Roster, Standing, Suspension,
+    bundle::BundleOrder,
     compare::{Content, Divergence},
-    message::{Question, Refusal, Reply, Step},
-    node::Service,
+    message::{Ask, BundleOffer, BundleQuery, Goodbye, Hello, Question, Refusal, Reply, Step},
+    node::{CannotAsk, Service},
 };
+use reprise_receipts::{LedgerId, bundle::BundleKind, digest::BundleDigest};
 use std::collections::VecDeque;
 use support::{
     keys,
@@ -25,6 +27,7 @@ struct Node {
     finals: Vec<u64>,
     found: Vec<Divergence>,
     answers: Vec<(u32, Option<Reply>)>,
+    orders: Vec<(u64, BundleOrder)>,
 }
 
 struct Pair {
@@ -61,6 +64,7 @@ impl Node {
             finals: Vec::new(),
             found: Vec::new(),
             answers: Vec::new(),
+            orders: Vec::new(),
         }
     }
 
@@ -89,6 +93,7 @@ impl Node {
                 }
                 Action::Found(finding) => self.found.push(finding.divergence),
                 Action::Answered { request, reply, .. } => self.answers.push((request, reply)),
+                Action::Bundle { number, order, .. } => self.orders.push((number, order)),
                 Action::Persist(standing) => self.standing = standing,
                 Action::Lead { .. } | Action::Follow { .. } | Action::Suspended { .. } => {}
                 other => panic!("{other:?}"),
@@ -300,4 +305,90 @@ fn a_suspended_owner_orders_again_when_it_is_sound() {
     owner.federation.resume(pair.now_ms, ledger_id(), &owner.ledger);
     pair.run(400);
     assert_eq!(pair.nodes[0].federation.service(pair.now_ms, ledger_id()), Some(Service::Orders));
+}
+
+#[test]
+fn a_bundle_is_asked_for_made_announced_and_ended_or_refused_with_the_reason() {
+    let mut pair = Pair::new([20, 20]);
+    let (owner, ledger) = (pair.nodes[0].key, ledger_id());
+    let query = |kind, from, to| BundleQuery { ledger, kind, from, to, transfer: 7 };
+    let ask = |pair: &mut Pair, query| {
+        let asked = pair.nodes[1].federation.ask_for_bundle(pair.now_ms, owner, query).unwrap();
+        pair.settle();
+        let answer = pair.nodes[1].answers.last().filter(|(request, _)| *request == asked);
+        answer.and_then(|(_, reply)| reply.clone())
+    };
+    let refused = |why| Some(Reply::Refused(why));
+    let other = BundleQuery { ledger: LedgerId::from_bytes([9; 32]), ..query(BundleKind::Receipt, 0, None) };
+    assert_eq!(ask(&mut pair, other), refused(Refusal::NotShared));
+    assert_eq!(ask(&mut pair, query(BundleKind::Replay, 0, Some(21))), refused(Refusal::BeyondEnd));
+    assert_eq!(ask(&mut pair, query(BundleKind::Replay, 20, None)), refused(Refusal::BeyondEnd));
+    // A ledger in memory has no snapshots.
+    assert_eq!(ask(&mut pair, query(BundleKind::Checkpoint, 0, None)), refused(Refusal::Pruned));
+
+    assert_eq!(ask(&mut pair, query(BundleKind::Receipt, 5, None)), None, "it is being made");
+    let (number, order) = pair.nodes[0].orders.pop().unwrap();
+    assert_eq!((order.kind, order.range, order.open_end), (BundleKind::Receipt, 5..20, true));
+    assert_eq!(ask(&mut pair, query(BundleKind::Receipt, 5, None)), refused(Refusal::Busy), "one for each peer");
+    let offer = BundleOffer { to: 20, bytes: 99, digest: BundleDigest::from_bytes([3; 32]) };
+    assert!(pair.nodes[0].federation.bundle_made(number, Ok(offer)));
+    assert!(!pair.nodes[0].federation.bundle_made(number, Ok(offer)), "it is answered once");
+    pair.settle();
+    assert_eq!(pair.nodes[1].answers.last().unwrap().1, Some(Reply::Bundle(offer)));
+    assert_eq!(ask(&mut pair, query(BundleKind::Receipt, 5, None)), refused(Refusal::Busy), "it is being sent");
+    pair.nodes[0].federation.bundle_ended(number);
+
+    assert_eq!(ask(&mut pair, query(BundleKind::Replay, 0, Some(3))), None);
+    let (number, order) = pair.nodes[0].orders.pop().unwrap();
+    assert_eq!((order.range, order.open_end), (0..3, false));
+    assert!(!pair.nodes[0].federation.bundle_made(number, Err(Refusal::NotMade)));
+    pair.settle();
+    assert_eq!(pair.nodes[1].answers.last().unwrap().1, refused(Refusal::NotMade));
+    pair.nodes[0].federation.bundle_ended(number);
+
+    // Whoever asked is gone: nothing is sent to its next life.
+    assert_eq!(ask(&mut pair, query(BundleKind::Replay, 0, Some(3))), None);
+    let (number, _) = pair.nodes[0].orders.pop().unwrap();
+    pair.restart(1);
+    assert!(!pair.nodes[0].federation.bundle_made(number, Ok(offer)));
+}
+
+#[test]
+fn a_bundle_that_takes_long_to_be_made_is_waited_for_and_then_given_up() {
+    let mut pair = Pair::new([20, 20]);
+    let owner = pair.nodes[0].key;
+    let query = BundleQuery { ledger: ledger_id(), kind: BundleKind::Replay, from: 0, to: None, transfer: 7 };
+    let asked = pair.nodes[1].federation.ask_for_bundle(pair.now_ms, owner, query).unwrap();
+    pair.run(100_000);
+    assert!(pair.nodes[1].answers.iter().all(|(request, _)| *request != asked));
+    pair.run(30_000);
+    assert_eq!(pair.nodes[1].answers.last(), Some(&(asked, None)));
+}
+
+#[test]
+fn a_peer_of_the_version_before_is_not_asked_for_bundles_and_may_not_ask() {
+    let mut pair = Pair::new([20, 20]);
+    let replica = keys(1);
+    let older = Message::Hello(Hello { version_min: 2, version_max: 2, ..Hello::new(replica.enrolment()) });
+    let node = &mut pair.nodes[0];
+    node.federation.disconnected(replica.id());
+    node.federation.connected(0, replica.id());
+    node.federation.handle(0, replica.id(), older, &node.ledger);
+    assert_eq!(node.federation.peers().next().unwrap().version, 2);
+    let query = BundleQuery { ledger: ledger_id(), kind: BundleKind::Replay, from: 0, to: None, transfer: 7 };
+    assert_eq!(node.federation.ask_for_bundle(0, replica.id(), query), Err(CannotAsk::Version(2)));
+    let stranger = keys(9).id();
+    assert_eq!(node.federation.ask_for_bundle(0, stranger, query), Err(CannotAsk::NotConnected));
+    // Everything else is as it was with such a node.
+    let question = Question::Epochs { ledger: ledger_id() };
+    node.federation.handle(0, replica.id(), Message::Ask(Ask { request: 1, question }), &node.ledger);
+    let question = Question::Bundle(query);
+    node.federation.handle(0, replica.id(), Message::Ask(Ask { request: 2, question }), &node.ledger);
+    let mut told = Vec::new();
+    while let Some(action) = node.federation.poll() {
+        if let Action::Send { message: message @ (Message::Answer(_) | Message::Goodbye(_)), .. } = action {
+            told.push(message);
+        }
+    }
+    assert!(matches!(told[..], [Message::Answer(_), Message::Goodbye(Goodbye::Protocol)]), "{told:?}");
 }

@@ -26,7 +26,10 @@ pub use self::{
     executors::BundleExecutors,
     export::{ExportOptions, Exported, export},
     file::{BundleFile, FileWriter},
-    import::{ImportPlan, Imported, Moment, Watch, import, import_watched, plan_import},
+    import::{
+        ImportPlan, Imported, Moment, NoWatch, Publishers, Watch, import, import_verified, import_watched, plan_import,
+        take_packages_of_ledger,
+    },
     redo::{Redo, StepToRedo},
     verify::{Verified, verify},
     witness::Recorder,

@@ -11,6 +11,8 @@
 //! | `deliverer` | gives the effects of a ledger that this node owns to their drivers |
 //! | `follower` | does the steps of an owner again |
 //! | [`own`], `reconcile` | the node's own ledger, whose policy decides about differences, and carrying that out |
+//! | `roster` | who shares which ledger |
+//! | `bundles` | bundles made for peers, fetched from them, and the beginning of a ledger on a new member |
 //! | [`rejected`] | what peers sent and was rejected, in files |
 //! | `standing` | what this node has promised and signed, in files |
 //! | [`world`] | what a node takes from outside: keys, time, randomness, files, threads |
@@ -20,6 +22,7 @@
 //! Invariant: what the state machines ask for is carried out in their order, and what they want durable is durable before
 //! the next thing is done.
 
+mod bundles;
 pub mod client;
 pub mod commands;
 pub mod config;
@@ -34,6 +37,7 @@ pub mod own;
 mod owner;
 mod reconcile;
 pub mod rejected;
+mod roster;
 mod run;
 mod standing;
 pub mod world;

@@ -30,7 +30,7 @@ use crate::{
     trie::StateTrie,
 };
 use reprise_abi::{
-    Canonical, Change, Event, Input, OutcomeClass, decode_canonical, encode,
+    Canonical, Change, Diff, Event, Input, OutcomeClass, decode_canonical, encode,
     limits::{GUEST_FAULTS_MAX, IDEMPOTENCY_RETENTION_MS},
 };
 use serde::{Deserialize, Serialize};
@@ -158,6 +158,14 @@ pub fn tells_what_is_owed(key: &[u8]) -> bool {
 #[must_use]
 pub fn package_in_force(state: &StateTrie) -> Option<PackageDigest> {
     let bytes: Option<[u8; 32]> = state.get(PACKAGE_KEY).and_then(|bytes| bytes.try_into().ok());
+    bytes.map(PackageDigest::from_bytes)
+}
+
+/// The package that a step puts in force, if its diff does.
+#[must_use]
+pub fn puts_in_force(diff: &Diff) -> Option<PackageDigest> {
+    let change = diff.changes().iter().find(|change| change.key == PACKAGE_KEY)?;
+    let bytes: Option<[u8; 32]> = change.after.as_deref().and_then(|bytes| bytes.try_into().ok());
     bytes.map(PackageDigest::from_bytes)
 }
 

@@ -1,6 +1,9 @@
 //! Questions and answers: the tiers of comparison, cheapest first, and the fetching of what is missing.
 
-use super::rule;
+use super::{
+    bundle::{BundleOffer, BundleQuery},
+    rule,
+};
 use crate::{
     ledgers::{EpochStart, LedgerHead},
     limits::{
@@ -119,6 +122,8 @@ pub enum Question {
         /// Addresses.
         ids: List<ChunkId, CHUNK_IDS_MAX>,
     },
+    /// A bundle, over a stream. Only to a node that speaks version 3.
+    Bundle(BundleQuery),
 }
 
 /// What is answered. The variants keep their numbers for ever.
@@ -142,6 +147,8 @@ pub enum Reply {
     Snapshot(CheckpointRecord),
     /// No answer, and why.
     Refused(Refusal),
+    /// A stream with a bundle follows.
+    Bundle(BundleOffer),
 }
 
 /// Heads in the order of their ledgers.
@@ -191,6 +198,9 @@ pub enum Refusal {
     /// Too much is under way.
     #[error("too much is under way; ask again later")]
     Busy,
+    /// What was asked for as a bundle cannot be made here: nobody has signed that far, it does not hold, or it is too long.
+    #[error("the bundle cannot be made there")]
+    NotMade,
 }
 
 impl Question {
@@ -212,6 +222,7 @@ impl Question {
                 rule(*bytes_max <= TRANSFER_BYTES_MAX, "a transfer has at most 8 MiB")
             }
             Self::Chunks { ids, .. } => rule(!ids.is_empty(), "at least one chunk is asked for"),
+            Self::Bundle(query) => query.validate(),
         }
     }
 }
@@ -235,6 +246,7 @@ impl Reply {
             }
             Self::Sending(sending) => rule(sending.bytes <= TRANSFER_BYTES_MAX, "a transfer has at most 8 MiB"),
             Self::Snapshot(record) => record.validate(),
+            Self::Bundle(offer) => offer.validate(),
             Self::Same | Self::Continuity(_) | Self::Subtrees(_) | Self::Refused(_) => Ok(()),
         }
     }

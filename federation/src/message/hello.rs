@@ -5,8 +5,12 @@ use reprise_abi::CodecError;
 use reprise_receipts::{PublicKey, SigningKey, attestation::Signature};
 use serde::{Deserialize, Serialize};
 
-/// The version of the protocol that this code speaks.
-pub const PROTOCOL_VERSION: u16 = 2;
+/// The highest version of the protocol that this code speaks.
+pub const PROTOCOL_VERSION: u16 = 3;
+/// The lowest one: without bundles.
+pub const PROTOCOL_VERSION_MIN: u16 = 2;
+/// The first version with [`Question::Bundle`](super::Question::Bundle).
+pub const PROTOCOL_BUNDLES: u16 = 3;
 /// First bytes of everything that is signed as an enrolment.
 pub const ENROLMENT_DOMAIN: &[u8] = b"reprise enrolment v1\n";
 
@@ -86,16 +90,17 @@ impl Enrolment {
 }
 
 impl Hello {
-    /// Of this version of the protocol.
+    /// Of the versions that this code speaks.
     #[must_use]
     pub fn new(enrolment: Enrolment) -> Self {
-        Self { version_min: PROTOCOL_VERSION, version_max: PROTOCOL_VERSION, enrolment }
+        Self { version_min: PROTOCOL_VERSION_MIN, version_max: PROTOCOL_VERSION, enrolment }
     }
 
-    /// Both sides can speak [`PROTOCOL_VERSION`].
+    /// The highest version that both sides speak: what either sends is of this one. None if there is none.
     #[must_use]
-    pub fn speaks_our_version(&self) -> bool {
-        (self.version_min..=self.version_max).contains(&PROTOCOL_VERSION)
+    pub fn version_with_us(&self) -> Option<u16> {
+        let highest = self.version_max.min(PROTOCOL_VERSION);
+        (highest >= self.version_min.max(PROTOCOL_VERSION_MIN)).then_some(highest)
     }
 
     pub(super) fn validate(&self) -> Result<(), CodecError> {

@@ -25,9 +25,10 @@ fn an_enrolment_is_of_two_keys_that_are_both_there() {
 #[test]
 fn versions_must_meet() {
     let hello = Hello::new(Enrolment::new(&secret(1), &secret(2)));
-    assert!(hello.speaks_our_version());
-    assert!(!Hello { version_min: 3, version_max: 9, ..hello.clone() }.speaks_our_version());
-    assert!(Hello { version_min: 0, version_max: 9, ..hello.clone() }.speaks_our_version());
+    let with = |version_min, version_max| Hello { version_min, version_max, ..hello.clone() }.version_with_us();
+    assert_eq!(hello.version_with_us(), Some(PROTOCOL_VERSION));
+    assert_eq!((with(0, 9), with(3, 9), with(2, 2), with(0, 2)), (Some(3), Some(3), Some(2), Some(2)));
+    assert_eq!((with(0, 1), with(4, 9)), (None, None));
     let backwards = Message::Hello(Hello { version_min: 2, version_max: 1, ..hello });
     assert!(backwards.validate().is_err());
 }
@@ -100,6 +101,23 @@ fn messages_keep_their_bounds() {
     assert!(subtrees(0, 0, 16) && subtrees(11, 0, 16) && !subtrees(11, 1, 16));
     assert!(!subtrees(12, 0, 1) && !subtrees(0, 0, 0) && !subtrees(0, 0, 17) && !subtrees(0, u64::MAX, 1));
     assert!(!subtrees(200, 0, 1));
+    let bundle = |kind, from, to| {
+        let question = Question::Bundle(BundleQuery { ledger, kind, from, to, transfer: 1 });
+        Message::Ask(Ask { request: 1, question }).validate().is_ok()
+    };
+    use reprise_receipts::{bundle::BundleKind, log::LOG_SIZE_MAX};
+    assert!(bundle(BundleKind::Receipt, 5, Some(6)) && bundle(BundleKind::Replay, 5, None));
+    assert!(!bundle(BundleKind::Receipt, 5, Some(5)) && !bundle(BundleKind::Replay, LOG_SIZE_MAX, None));
+    assert!(bundle(BundleKind::Checkpoint, 0, Some(6)) && !bundle(BundleKind::Checkpoint, 1, Some(6)));
+    assert!(!bundle(BundleKind::Receipt, 0, Some(LOG_SIZE_MAX + 1)));
+    let offer = |to, bytes| {
+        let digest = reprise_receipts::digest::BundleDigest::from_bytes([1; 32]);
+        Message::Answer(Answer { request: 1, reply: Reply::Bundle(BundleOffer { to, bytes, digest }) })
+            .validate()
+            .is_ok()
+    };
+    assert!(offer(1, 1) && !offer(0, 1) && !offer(1, 0));
+    assert!(offer(1, crate::limits::BUNDLE_BYTES_MAX) && !offer(1, crate::limits::BUNDLE_BYTES_MAX + 1));
     let range = |first, end, of, bytes_max| {
         let question = Question::Range { ledger, first, end, of, transfer: 1, bytes_max };
         Message::Ask(Ask { request: 1, question }).validate().is_ok()

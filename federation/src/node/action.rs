@@ -1,6 +1,7 @@
 //! What a driver is asked to do, and the times it can set.
 
 use crate::{
+    bundle::BundleOrder,
     compare::{Content, Divergence},
     membership::{Standing, Suspension},
     message::{Goodbye, Mark, Message, NodeKey, Reply, Step},
@@ -61,6 +62,18 @@ pub enum Action {
         transfer: u64,
         /// What.
         content: Content,
+    },
+    /// Make a bundle as a file, then call `bundle_made` with the number; if that answers yes, send it over a stream with
+    /// the number `transfer`, and then, in any case, call `bundle_ended`.
+    Bundle {
+        /// For whom.
+        to: NodeKey,
+        /// Number of this piece of work.
+        number: u64,
+        /// Number of the stream.
+        transfer: u64,
+        /// What is asked for.
+        order: BundleOrder,
     },
     /// End the connection.
     Disconnect {
@@ -197,6 +210,7 @@ impl Action {
             | Self::Suspended { ledger, .. } => Some(*ledger),
             Self::Found(finding) | Self::Decide { finding, .. } => Some(finding.ledger),
             Self::Stream { .. }
+            | Self::Bundle { .. }
             | Self::Disconnect { .. }
             | Self::Answered { .. }
             | Self::Evidence(_)

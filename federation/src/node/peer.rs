@@ -1,7 +1,13 @@
 //! What a node knows of one peer: its connection, its score, what it was asked.
 
-use crate::{compare::Divergence, ledgers::LedgerHead, limits::QUESTIONS_MAX, message::NodeKey, score::Score};
-use reprise_receipts::LedgerId;
+use crate::{
+    compare::Divergence,
+    ledgers::LedgerHead,
+    limits::QUESTIONS_MAX,
+    message::{NodeKey, PROTOCOL_VERSION_MIN},
+    score::Score,
+};
+use reprise_receipts::{LedgerId, PublicKey};
 use std::collections::BTreeMap;
 
 /// Streams that are announced but not there, with one peer.
@@ -11,8 +17,8 @@ const STREAMS_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) connected: bool,
-    /// Its hello has come and holds.
-    pub(super) greeted: bool,
+    /// Its hello has come and holds: the version that both speak, and the key that it signs receipts with.
+    pub(super) greeted: Option<(u16, PublicKey)>,
     pub(super) score: Score,
     pub(super) compare_at_ms: u64,
     /// Heads that it told last.
@@ -47,6 +53,8 @@ pub(super) enum Purpose {
     Steps(LedgerId, u64),
     /// The driver asked, under this number.
     Driver(u32),
+    /// The driver asked for a bundle, under this number. How long it takes says nothing about the round trip.
+    Bundle(u32),
 }
 
 /// What is known of a peer, for people.
@@ -56,6 +64,8 @@ pub struct PeerView<'a> {
     pub node: NodeKey,
     /// There is a connection, and it has said who it is.
     pub connected: bool,
+    /// The version of the protocol that is spoken with it.
+    pub version: u16,
     /// When all heads that are shared with it were the same.
     pub agreed_ms: Option<u64>,
     /// The heads that it told last.
@@ -70,7 +80,7 @@ impl Peer {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             connected: false,
-            greeted: false,
+            greeted: None,
             score: Score::new(seed),
             compare_at_ms: 0,
             heads: BTreeMap::new(),
@@ -87,13 +97,18 @@ impl Peer {
     }
 
     pub(super) fn disconnect(&mut self) {
-        (self.connected, self.greeted) = (false, false);
+        (self.connected, self.greeted) = (false, None);
         self.asked.clear();
         self.streams.clear();
     }
 
+    /// The version of the protocol that is spoken with it.
+    pub(super) fn version(&self) -> u16 {
+        self.greeted.map_or(PROTOCOL_VERSION_MIN, |(version, _)| version)
+    }
+
     pub(super) fn is_there(&self) -> bool {
-        self.connected && self.greeted
+        self.connected && self.greeted.is_some()
     }
 
     /// It may be asked one more thing.
@@ -128,6 +143,7 @@ impl Peer {
         PeerView {
             node,
             connected: self.is_there(),
+            version: self.version(),
             agreed_ms: self.agreed_ms,
             heads: &self.heads,
             findings: &self.findings,

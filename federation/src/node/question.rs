@@ -11,6 +11,7 @@ use super::{
 use crate::{
     compare::{Divergence, classify_states, heads_digest, respond},
     ledgers::{LedgerHead, Ledgers, contains},
+    limits::BUNDLE_ANSWER_MS,
     membership::Suspension,
     message::{Answer, Ask, Mark, Message, NodeKey, Question, Reply},
     quarantine::Reason,
@@ -19,7 +20,7 @@ use reprise_receipts::LedgerId;
 
 impl Federation {
     /// Heads of the ledgers that are shared with a peer, in their order.
-    fn shared(&self, with: NodeKey, facts: &dyn Ledgers) -> Vec<LedgerHead> {
+    pub(super) fn shared(&self, with: NodeKey, facts: &dyn Ledgers) -> Vec<LedgerHead> {
         let shared = self.seats.iter().filter(|(_, seat)| seat.roster.member(with).is_some());
         let head = |(ledger, seat): (&LedgerId, &Seat)| {
             let head = facts.head(*ledger)?;
@@ -35,13 +36,20 @@ impl Federation {
         let Some(peer) = self.peers.get_mut(&node).filter(|peer| peer.has_room(now_ms)) else { return false };
         self.numbers.request = self.numbers.request.wrapping_add(1);
         let request = self.numbers.request;
-        let deadline_ms = now_ms.saturating_add(peer.score.deadline_ms());
+        let wait_ms = match purpose {
+            Purpose::Bundle(_) => BUNDLE_ANSWER_MS,
+            _ => peer.score.deadline_ms(),
+        };
+        let deadline_ms = now_ms.saturating_add(wait_ms);
         peer.asked.insert(request, Asked { sent_ms: now_ms, deadline_ms, purpose });
         self.send(node, Message::Ask(Ask { request, question }));
         true
     }
 
-    pub(super) fn on_ask(&mut self, from: NodeKey, ask: &Ask, facts: &dyn Ledgers) {
+    pub(super) fn on_ask(&mut self, now_ms: u64, from: NodeKey, ask: &Ask, facts: &dyn Ledgers) {
+        if let Question::Bundle(query) = &ask.question {
+            return self.on_bundle_query(now_ms, from, ask.request, query, facts);
+        }
         let response = respond(&ask.question, &self.shared(from, facts), facts);
         self.send(from, Message::Answer(Answer { request: ask.request, reply: response.reply }));
         if let Some((transfer, content)) = response.stream {
@@ -53,7 +61,9 @@ impl Federation {
         let Some(peer) = self.peers.get_mut(&from) else { return };
         // An answer to nothing is late, or made up; neither is worth an answer.
         let Some(asked) = peer.asked.remove(&answer.request) else { return };
-        peer.score.answered(now_ms.saturating_sub(asked.sent_ms));
+        if !matches!(asked.purpose, Purpose::Bundle(_)) {
+            peer.score.answered(now_ms.saturating_sub(asked.sent_ms));
+        }
         match asked.purpose {
             Purpose::Heads => self.on_heads(now_ms, from, &answer.reply, facts),
             Purpose::Search(ledger) => {
@@ -67,7 +77,7 @@ impl Federation {
                     this.on_steps_answer(now_ms, from, &answer.reply, transfer, seat, facts);
                 });
             }
-            Purpose::Driver(request) => {
+            Purpose::Driver(request) | Purpose::Bundle(request) => {
                 self.outbox.push_back(Action::Answered { from, request, reply: Some(answer.reply) });
             }
         }
@@ -109,7 +119,7 @@ impl Federation {
             let ledger = match purpose {
                 Purpose::Search(ledger) | Purpose::Fork(ledger) | Purpose::Steps(ledger, _) => ledger,
                 Purpose::Heads => continue,
-                Purpose::Driver(request) => {
+                Purpose::Driver(request) | Purpose::Bundle(request) => {
                     self.outbox.push_back(Action::Answered { from: node, request, reply: None });
                     continue;
                 }

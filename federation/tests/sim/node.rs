@@ -14,7 +14,7 @@ use crate::{
 use reprise_federation::{
     Action, Config, Federation, Message, NodeKey, Roster, SignedGrant, Standing, Suspension,
     compare::Content,
-    message::Step,
+    message::{Refusal, Step},
     node::{Refused, Service},
 };
 use reprise_receipts::{LeafHash, StateRoot};
@@ -329,6 +329,11 @@ impl SimNode {
                 }
             }
             Action::Stream { .. } => {}
+            // Nobody here asks for one but the liar, who gets none.
+            Action::Bundle { number, .. } => self.call(|federation, _| {
+                federation.bundle_made(number, Err(Refusal::NotMade));
+                federation.bundle_ended(number);
+            }),
             Action::Disconnect { from, .. } => out.push(Out::Disconnect { from }),
             Action::Persist(standing) => self.persist(standing, invariants),
             Action::Apply { from, first, steps, work, .. } => {

@@ -28,7 +28,7 @@ use std::{
 /// Frames of a run without a time.
 const FRAMES: u64 = 30_000;
 
-const MAKERS: [fn(&mut Random) -> Message; 26] = [
+const MAKERS: [fn(&mut Random) -> Message; 28] = [
     kinds::hello,
     kinds::ask_digest,
     kinds::ask_heads,
@@ -39,6 +39,7 @@ const MAKERS: [fn(&mut Random) -> Message; 26] = [
     kinds::ask_range,
     kinds::ask_snapshot,
     kinds::ask_chunks,
+    kinds::ask_bundle,
     kinds::answer_same,
     kinds::answer_heads,
     kinds::answer_continuity,
@@ -48,6 +49,7 @@ const MAKERS: [fn(&mut Random) -> Message; 26] = [
     kinds::answer_sending,
     kinds::answer_snapshot,
     kinds::answer_refused,
+    kinds::answer_bundle,
     kinds::append,
     kinds::ack,
     kinds::claim,
@@ -90,6 +92,7 @@ fn aim(message: &mut Message, random: &mut Random, size: u64) {
                 *first = random.below((*of).max(1));
                 *end = *of;
             }
+            Question::Bundle(query) => query.ledger = ledger_id(),
         },
         Message::Answer(answer) => {
             answer.request = random.below(40) as u32;

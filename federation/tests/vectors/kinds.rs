@@ -5,17 +5,19 @@ use reprise_federation::{
     Durability, Grant, LedgerHead, List, Mark, Member, Message, NodeKey, Quorum, Roster, SignedGrant, Standing,
     Suspension, WindowRule,
     ledgers::EpochStart,
+    limits::BUNDLE_BYTES_MAX,
     membership::STANDING_FORMAT,
     message::{
-        Ack, Answer, Append, Ask, Claim, Enrolment, EvidenceNote, Goodbye, HeadPage, HeadsDigest, Hello, PlacedReceipt,
-        Promise, Question, Refusal, Reply, Sending, Standpoint, Step, Steps, Vote,
+        Ack, Answer, Append, Ask, BundleOffer, BundleQuery, Claim, Enrolment, EvidenceNote, Goodbye, HeadPage,
+        HeadsDigest, Hello, PlacedReceipt, Promise, Question, Refusal, Reply, Sending, Standpoint, Step, Steps, Vote,
     },
 };
 use reprise_receipts::{
     Attestation, AttestationBody, ExecutionRoot, LeafHash, LedgerId, LogRoot, PublicKey, SigningKey, StateRoot,
     attestation::Signature,
+    bundle::BundleKind,
     checkpoint::{CHECKPOINT_FORMAT, CheckpointClaim},
-    digest::{ChunkId, ContinuityRoot},
+    digest::{BundleDigest, ChunkId, ContinuityRoot},
     log::LOG_SIZE_MAX,
     snapshot::{Manifest, SNAPSHOT_FORMAT},
 };
@@ -130,6 +132,14 @@ pub fn ask_chunks(random: &mut Random) -> Message {
     ask(random, Question::Chunks { ledger, transfer, ids: List::first(ids) })
 }
 
+pub fn ask_bundle(random: &mut Random) -> Message {
+    let kind = random.pick(&[BundleKind::Receipt, BundleKind::Checkpoint, BundleKind::Replay]);
+    let from = if kind == BundleKind::Checkpoint { 0 } else { size(random).min(LOG_SIZE_MAX - 10_000) };
+    let to = random.option(|random| from + 1 + random.below(10_000));
+    let query = BundleQuery { ledger: ledger(random), kind, from, to, transfer: random.number() };
+    ask(random, Question::Bundle(query))
+}
+
 pub fn answer_same(random: &mut Random) -> Message {
     answer(random, Reply::Same)
 }
@@ -212,6 +222,17 @@ pub fn answer_snapshot(random: &mut Random) -> Message {
 pub fn answer_refused(random: &mut Random) -> Message {
     let why = random.pick(&[Refusal::NotShared, Refusal::BeyondEnd, Refusal::Pruned, Refusal::Busy]);
     answer(random, Reply::Refused(why))
+}
+
+pub fn answer_bundle(random: &mut Random) -> Message {
+    let digest = BundleDigest::from_bytes(random.digest());
+    let offer = BundleOffer { to: size(random).max(1), bytes: 1 + random.below(BUNDLE_BYTES_MAX), digest };
+    answer(random, Reply::Bundle(offer))
+}
+
+/// Apart from [`answer_refused`], whose vectors are those of version 2.
+pub fn answer_bundle_refused(random: &mut Random) -> Message {
+    answer(random, Reply::Refused(Refusal::NotMade))
 }
 
 fn step(random: &mut Random) -> Step {

@@ -10,10 +10,14 @@ use crate::{
     node::{EngineChoice, Node},
 };
 use reprise_receipts::{
-    Package, Verdict,
+    Package, PackageDigest, Verdict,
     bundle::{BundleHeader, BundleKind, Checked, Trust},
+    system,
 };
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// What an import has brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +60,8 @@ pub trait Watch {
     fn at(&mut self, moment: Moment) -> Result<(), BundleFileError>;
 }
 
-struct NoWatch;
+/// Nobody watches.
+pub struct NoWatch;
 
 impl Watch for NoWatch {
     fn at(&mut self, _: Moment) -> Result<(), BundleFileError> {
@@ -83,21 +88,48 @@ pub fn import_watched(
     trust: Trust,
     watch: &mut dyn Watch,
 ) -> Result<Imported, BundleFileError> {
-    let (verified, existing) = check(node, path, trust.clone())?;
+    let (verified, _) = check(node, path, trust.clone())?;
+    import_verified(node, path, trust, &verified, Publishers::Trusted, watch)
+}
+
+/// Whose packages an import takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publishers {
+    /// Those of the publishers that are trusted here; one of another publisher ends the import.
+    Trusted,
+    /// Those that the ledger has put in force, whoever published them: its id was given by somebody who trusts it, the
+    /// genesis record names the first package, and operators have signed every later one. Others are left out.
+    OfLedger,
+}
+
+/// Imports a bundle that was verified under this trust before, and is still the same file.
+///
+/// # Errors
+/// [`BundleFileError`], as for [`import`].
+pub fn import_verified(
+    node: &Node,
+    path: &Path,
+    trust: Trust,
+    verified: &Verified,
+    publishers: Publishers,
+    watch: &mut dyn Watch,
+) -> Result<Imported, BundleFileError> {
+    let existing = find(node.journal(), &verified.header)?;
     watch.at(Moment::Verified)?;
     let mut file = BundleFile::open(path, trust.clone())?;
-    let packages = match verified.header.kind {
-        BundleKind::Replay => take_packages(node, &mut BundleFile::open(path, trust.clone())?)?,
-        BundleKind::Receipt | BundleKind::Checkpoint => 0,
+    let packages = match (verified.header.kind, publishers) {
+        (BundleKind::Replay, Publishers::Trusted) => take_packages(node, &mut BundleFile::open(path, trust.clone())?)?,
+        (BundleKind::Replay, Publishers::OfLedger) => take_packages_of_ledger(node, path, trust.clone())?,
+        (BundleKind::Receipt | BundleKind::Checkpoint, _) => 0,
     };
     watch.at(Moment::Packages)?;
     let (entry, receipts) = match verified.header.kind {
-        BundleKind::Receipt | BundleKind::Replay => steps::import(node, path, &mut file, &verified, existing, watch)?,
-        BundleKind::Checkpoint => (checkpoint::import(node.journal(), path, &mut file, &verified, existing, watch)?, 0),
+        BundleKind::Receipt | BundleKind::Replay => steps::import(node, path, &mut file, verified, existing, watch)?,
+        BundleKind::Checkpoint => (checkpoint::import(node.journal(), path, &mut file, verified, existing, watch)?, 0),
     };
     let final_size = finality::keep(node.journal(), &entry, verified.mark.as_ref(), &trust)?;
     watch.at(Moment::Published)?;
-    Ok(Imported { entry, header: verified.header, receipts, packages, final_size })
+    Ok(Imported { entry, header: verified.header.clone(), receipts, packages, final_size })
 }
 
 /// What an import would bring. Nothing is written.
@@ -168,4 +200,33 @@ fn take_packages(node: &Node, file: &mut BundleFile) -> Result<u64, BundleFileEr
         node.add_package(package)?;
     }
     Ok(packages.len() as u64)
+}
+
+/// Takes the packages of a replay bundle that its steps ran or put in force.
+///
+/// # Errors
+/// [`BundleFileError`]: the file does not hold any more, or the disk refuses.
+pub fn take_packages_of_ledger(node: &Node, path: &Path, trust: Trust) -> Result<u64, BundleFileError> {
+    let mut file = BundleFile::open(path, trust)?;
+    let mut packages: BTreeMap<PackageDigest, Package> = BTreeMap::new();
+    let mut named = BTreeSet::new();
+    while let Some(item) = file.next_item()? {
+        match item {
+            Checked::Header(header) => drop(named.insert(header.genesis.package)),
+            Checked::Package(name, package) => drop(packages.insert(name, *package)),
+            Checked::Step(step) => {
+                named.insert(step.receipt.package);
+                named.extend(system::puts_in_force(&step.record.diff));
+            }
+            _ => {}
+        }
+    }
+    let mut taken = 0;
+    for (name, package) in packages.into_iter().filter(|(name, _)| named.contains(name)) {
+        if node.journal().package(name)?.is_none() {
+            node.journal().put_package(&package)?;
+            taken += 1;
+        }
+    }
+    Ok(taken)
 }

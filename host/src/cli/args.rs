@@ -17,7 +17,7 @@ pub(crate) use log::{ArchiveCommand, ArchiveOptions, CheckProofOptions, LogComma
 pub(crate) use node::{FederationCommand, GrantOptions, NodeCommand, ReconcileOptions};
 pub(crate) use peer::PeerCommand;
 pub(crate) use portable::{
-    BundleCommand, EvidenceCommand, ExportOptions, KindArg, MakeCommand, PairOptions, TrustArgs,
+    BundleCommand, EvidenceCommand, ExportOptions, FetchOptions, KindArg, MakeCommand, PairOptions, TrustArgs,
 };
 pub(crate) use trial::{BenchOptions, DemoOptions, DrillOptions};
 

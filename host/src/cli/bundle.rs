@@ -3,7 +3,7 @@
 use super::{
     args::{BundleCommand, ExportOptions, KindArg, TrustArgs},
     error::{CliError, Exit},
-    finality,
+    finality, node,
     place::Place,
     report::{Printer, Record},
     text, verify,
@@ -24,6 +24,7 @@ use std::path::Path;
 pub(crate) fn run(command: &BundleCommand, place: &Place<'_>, print: &Printer) -> Result<Exit, CliError> {
     match command {
         BundleCommand::Export(options) => export(options, place, print),
+        BundleCommand::Fetch(options) => node::fetch_bundle(options, place.dir(), print),
         BundleCommand::Import { file, trust: args, dry_run } => import(file, &trust(args)?, *dry_run, place, print),
         BundleCommand::Inspect { file } => inspect(file, print),
         BundleCommand::Verify { file, trust: args, engine } => {

@@ -1,7 +1,7 @@
 //! `reprise node`, `reprise peers`, `reprise federation`: a node that runs, and commands that reach it.
 
 use super::{
-    args::{FederationCommand, NodeCommand, ReconcileOptions, SubmitOptions},
+    args::{FederationCommand, FetchOptions, NodeCommand, ReconcileOptions, SubmitOptions},
     error::{CliError, Exit},
     grant,
     inside::{self, Inside},
@@ -9,6 +9,7 @@ use super::{
     text,
 };
 use crate::{
+    bundles::BundleFileError,
     daemon::{
         self, RunNodeError,
         client::Client,
@@ -17,12 +18,13 @@ use crate::{
     },
     journal::Journal,
 };
+use reprise_receipts::bundle::BundleKind;
 use serde_json::{Map, Value};
 use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     sync::Arc,
     thread::sleep,
     time::Duration,
@@ -85,6 +87,34 @@ pub(crate) fn federation(command: &FederationCommand, dir: &Path, print: &Printe
         }
     }
     Ok(Exit::Done)
+}
+
+/// `reprise bundle fetch`.
+pub(crate) fn fetch_bundle(options: &FetchOptions, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
+    let file_error = |error| CliError::File { path: options.out.clone(), error };
+    // The node has a working directory of its own.
+    let out = path::absolute(&options.out).map_err(file_error)?;
+    if out.try_exists().map_err(file_error)? {
+        return Err(BundleFileError::Exists(out).into());
+    }
+    let wanted = Wanted::FetchBundle {
+        ledger: options.ledger.clone(),
+        peer: options.from_peer.clone(),
+        kind: BundleKind::from(options.kind).into(),
+        from: options.from,
+        to: options.to,
+        out,
+    };
+    let answer = running(dir)?.ask(&wanted).map_err(gone)?;
+    if let Some(error) = answer["error"].as_str() {
+        return Err(CliError::Refusal(error.to_owned()));
+    }
+    record(&answer, print);
+    Ok(match answer["verdict"].as_str() {
+        Some("match") => Exit::Done,
+        Some("incomparable") => Exit::Incomparable,
+        _ => Exit::Refused,
+    })
 }
 
 /// `reprise reconcile`.

@@ -22,7 +22,7 @@ use reprise_federation::{
     Durability, Quorum, WindowRule,
     limits::{MEMBERS_MAX, PEERS_MAX},
 };
-use reprise_receipts::PublicKey;
+use reprise_receipts::{LedgerId, PublicKey};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -101,6 +101,8 @@ pub struct PeerConfig {
 pub struct LedgerConfig {
     /// Its name in the journal, or the first digits of its id.
     pub name: String,
+    /// Its id. With it the ledger need not be in the journal yet: the node begins with what its members send.
+    pub id: Option<LedgerId>,
     /// Who owns it in its first epoch.
     pub owner: String,
     /// Who follows and cosigns.
@@ -194,6 +196,7 @@ struct Peer {
 #[serde(deny_unknown_fields)]
 struct Ledger {
     name: Spanned<String>,
+    id: Option<Spanned<String>>,
     owner: Spanned<String>,
     #[serde(default)]
     replicas: Vec<Spanned<String>>,
@@ -297,9 +300,11 @@ impl Ledger {
             }
             Some(window) => WindowRule { receipts: window.get_ref().receipts, every_ms: window.get_ref().every_ms },
         };
+        let id = self.id.map(|id| ledger_id(&id)).transpose()?;
         let inner = |names: Vec<Spanned<String>>| names.into_iter().map(Spanned::into_inner).collect();
         Ok(LedgerConfig {
             name: self.name.into_inner(),
+            id,
             owner: self.owner.into_inner(),
             replicas: inner(self.replicas),
             observers: inner(self.observers),
@@ -315,6 +320,15 @@ impl Ledger {
             window,
             roster: self.roster,
         })
+    }
+}
+
+fn ledger_id(text: &Spanned<String>) -> Result<LedgerId, Wrong> {
+    match text.get_ref().parse() {
+        Ok(id) => Ok(id),
+        Err(_) => {
+            wrong(text.span(), "the id of a ledger is 64 hexadecimal digits: see `reprise ledger show` on its owner")
+        }
     }
 }
 

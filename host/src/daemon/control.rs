@@ -4,17 +4,19 @@
 //! `{"do":"resume","ledger":"..."}`, `{"do":"checkpoint","ledger":"..."}`, `{"do":"take","ledger":"...","grant":"..."}`,
 //! `{"do":"reconcile","ledger":null,"act":false}`, `{"do":"advance","ledger":"...","to_ms":0}`,
 //! `{"do":"stands","ledger":"...","package":null}`, `{"do":"order","ledger":"...","id":"...","command":"..."}`,
-//! `{"do":"drivers","ledger":"...","set":{},"unset":[]}`, `{"do":"command","arguments":["..."],"directory":"..."}`, or
-//! `{"do":"submit","ledger":"..."}`. All but the last are answered with one line; that of a `command` has what goes to
-//! standard output and to standard error, and the exit code: `{"out":"...","errors":"...","exit":0}`. After `submit` come
-//! events, one a line, as in a file; each is answered with one line as soon as its answer holds, not always in their order.
-//! A line `{"end":true}` comes when all are answered.
+//! `{"do":"drivers","ledger":"...","set":{},"unset":[]}`, `{"do":"command","arguments":["..."],"directory":"..."}`,
+//! `fetch-bundle` with what is wanted, or `{"do":"submit","ledger":"..."}`. All but the last are answered with one line;
+//! that of a `command` has what goes to standard output and to standard error, and the exit code:
+//! `{"out":"...","errors":"...","exit":0}`. What cannot be done is answered with `error`, and with `fault` when that is the
+//! node's. After `submit` come events, one a line, as in a file; each is answered with one line as soon as its answer
+//! holds, not always in their order. A line `{"end":true}` comes when all are answered.
 
 mod operate;
 
 pub(super) use operate::of_words;
 
 use super::{
+    bundles::Wish,
     commands::{Asked, JournalDesk},
     happening::{Happening, Query, Reply},
 };
@@ -23,6 +25,7 @@ use crate::{
     pipeline::{Advanced, Answer},
     succession,
 };
+use reprise_receipts::bundle::BundleKind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{
@@ -108,6 +111,21 @@ pub enum Wanted {
         /// Drivers that nothing carries out any more.
         unset: Vec<String>,
     },
+    /// Get a bundle of a peer, verify it, and put it into a file.
+    FetchBundle {
+        /// The ledger's name, or the first digits of its id.
+        ledger: String,
+        /// Name of the peer.
+        peer: String,
+        /// Which kind.
+        kind: BundleWord,
+        /// First sequence number.
+        from: u64,
+        /// End of the range; as far as the peer goes when absent.
+        to: Option<u64>,
+        /// Where the file goes: a path from the root.
+        out: PathBuf,
+    },
     /// Make a checkpoint of a ledger now. Answered when it is signed.
     Checkpoint {
         /// The ledger's name, or the first digits of its id.
@@ -125,6 +143,38 @@ pub enum Wanted {
         /// The ledger's name, or the first digits of its id.
         ledger: String,
     },
+}
+
+/// Kinds of bundles, as commands name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BundleWord {
+    /// Receipts.
+    Receipt,
+    /// A checkpoint.
+    Checkpoint,
+    /// Everything that doing the steps again takes.
+    Replay,
+}
+
+impl From<BundleKind> for BundleWord {
+    fn from(kind: BundleKind) -> Self {
+        match kind {
+            BundleKind::Receipt => Self::Receipt,
+            BundleKind::Checkpoint => Self::Checkpoint,
+            BundleKind::Replay => Self::Replay,
+        }
+    }
+}
+
+impl From<BundleWord> for BundleKind {
+    fn from(word: BundleWord) -> Self {
+        match word {
+            BundleWord::Receipt => Self::Receipt,
+            BundleWord::Checkpoint => Self::Checkpoint,
+            BundleWord::Replay => Self::Replay,
+        }
+    }
 }
 
 /// Where the socket of a node is.
@@ -220,6 +270,10 @@ pub(super) async fn command(
         Ok(Wanted::Drivers { ledger, set, unset }) => {
             answer(&mut to, &operate::drivers(happenings, ledger, set, unset).await).await
         }
+        Ok(Wanted::FetchBundle { ledger, peer, kind, from, to: end, out }) => {
+            let wish = |reply| Wish { ledger, peer, kind: kind.into(), from, to: end, out, reply };
+            answer(&mut to, &fetch_bundle(happenings, wish).await).await
+        }
         Ok(Wanted::Checkpoint { ledger }) => {
             let told = match &desk.journal {
                 Some(journal) => journal.checkpoint(&ledger, happenings).await,
@@ -257,6 +311,19 @@ async fn reconcile(happenings: &mpsc::Sender<Happening>, ledger: Option<String>,
     let _ = happenings.send(Happening::Reconcile { ledger, act, reply }).await;
     match answer.await {
         Ok(Ok(rows)) => rows,
+        Ok(Err(why)) => json!({ "error": why }),
+        Err(_) => json!({ "error": "the node stops" }),
+    }
+}
+
+async fn fetch_bundle(
+    happenings: &mpsc::Sender<Happening>,
+    wish: impl FnOnce(oneshot::Sender<Result<Value, String>>) -> Wish,
+) -> Value {
+    let (reply, answer) = oneshot::channel();
+    let _ = happenings.send(Happening::FetchBundle(Box::new(wish(reply)))).await;
+    match answer.await {
+        Ok(Ok(report)) => report,
         Ok(Err(why)) => json!({ "error": why }),
         Err(_) => json!({ "error": "the node stops" }),
     }

@@ -13,6 +13,7 @@ mod succession;
 pub(super) use outward::Outward;
 
 use super::{
+    bundles::Bundles,
     config::Clock,
     facts::Facts,
     follower::{Follower, Work},
@@ -73,6 +74,8 @@ pub(super) struct Driver {
     pub(super) reconciler: Reconciler,
     /// What peers sent and was rejected; none where nothing is kept.
     pub(super) rejected: Option<RejectedStore>,
+    /// Bundles for peers and of peers.
+    pub(super) bundles: Bundles,
 }
 
 /// A ledger that is served.
@@ -179,6 +182,7 @@ impl Driver {
                     let now_ms = self.now_ms();
                     self.federation.tick(now_ms, &self.facts);
                     self.send_attestations();
+                    self.begin_ledgers();
                 }
                 Some(happening) = happenings.recv() => {
                     self.take(happening);
@@ -235,6 +239,7 @@ impl Driver {
                     self.sessions.remove(&from);
                     self.federation.disconnected(NodeKey(from));
                     self.asked_in_vain(NodeKey(from));
+                    self.bundles_gone(NodeKey(from));
                 }
             }
             Happening::Answered { ledger, answer } => {
@@ -284,6 +289,11 @@ impl Driver {
                 let _ = reply.send(self.take_grant(now_ms, &ledger, &grant));
             }
             Happening::Resume { ledger, reply } => self.order_resume(&ledger, reply),
+            Happening::BundleMade(made) => self.bundle_made(*made),
+            Happening::BundleSent { number } => self.federation.bundle_ended(number),
+            Happening::BundleCame { transfer, end } => self.end_fetch(transfer, *end),
+            Happening::Begun(begun) => self.ledger_begun(*begun),
+            Happening::FetchBundle(wish) => self.wish_bundle(*wish),
             Happening::Currency { reply } => drop(reply.send(self.currency())),
             Happening::Query { query, reply } => {
                 let _ = reply.send(self.report(query));
@@ -297,6 +307,7 @@ impl Driver {
             old.close(Code::Replaced);
             self.federation.disconnected(NodeKey(key));
             self.asked_in_vain(NodeKey(key));
+            self.bundles_gone(NodeKey(key));
         }
         // What was sent over an earlier connection may not have come.
         for served in self.ledgers.values_mut() {
@@ -327,6 +338,7 @@ impl Driver {
 
     /// Reads a transfer beside, if it was asked for.
     fn transfer(&mut self, from: PublicKey, transfer: Receiving) {
+        let Err(transfer) = self.take_bundle(NodeKey(from), transfer) else { return };
         let id = transfer.id();
         let bytes_max = if id == attest::TRANSFER { attest::BYTES_MAX } else { TRANSFER_BYTES_MAX };
         if id != attest::TRANSFER && !self.federation.expects(NodeKey(from), id) {

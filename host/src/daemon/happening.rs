@@ -1,6 +1,7 @@
 //! What the driver is told, by whoever runs beside it.
 
 use super::{
+    bundles::{Begun, FetchEnd, Made, Wish},
     commands::Currency,
     deliverer::Settled,
     reconcile::{Looked, Remains, Restored},
@@ -59,6 +60,16 @@ pub(super) enum Happening {
     Restored(Restored),
     /// Somebody asks what would be decided about the differences there are; with `act`, they are looked for again.
     Reconcile { ledger: Option<String>, act: bool, reply: oneshot::Sender<Result<Value, String>> },
+    /// A bundle for a peer was made, or could not be.
+    BundleMade(Box<Made>),
+    /// A bundle for a peer was sent, or could not be.
+    BundleSent { number: u64 },
+    /// A bundle of a peer was read and verified, or could not be.
+    BundleCame { transfer: u64, end: Box<FetchEnd> },
+    /// A ledger has begun here with bundles of its members, or could not.
+    Begun(Box<Begun>),
+    /// An operator wants a bundle of a peer.
+    FetchBundle(Box<Wish>),
     /// An operator lifts the suspension of a ledger.
     Resume { ledger: String, reply: oneshot::Sender<Result<(), String>> },
     /// An operator wants a checkpoint of a ledger now: its number here, and how many receipts it has at least.

@@ -1,8 +1,9 @@
 //! Start and stop of a running node.
 
 use super::{
+    bundles::{Bundles, Newcomer, forget_staged},
     commands::{Commands, JournalDesk},
-    config::{Clock, LedgerConfig, NodeConfig},
+    config::{Clock, NodeConfig},
     control::{self, Control, Desk},
     driver::{Driver, Names},
     facts::Facts,
@@ -11,6 +12,7 @@ use super::{
     own,
     reconcile::Reconciler,
     rejected::RejectedStore,
+    roster::{OwnKeys, SharedLedger, alone},
     standing::Standings,
     world::{RealWorld, Workers, World},
 };
@@ -20,11 +22,8 @@ use crate::{
     link::{BindError, Link, LinkConfig},
     node::{Access, Node, NodeError},
 };
-use reprise_federation::{
-    Config, Durability, Federation, List, Member, NodeKey, Quorum, Roster, WindowRule, message::Enrolment,
-    quarantine::Quarantine,
-};
-use reprise_receipts::{PublicKey, SigningKey};
+use reprise_federation::{Config, Federation, Roster, message::Enrolment, quarantine::Quarantine};
+use reprise_receipts::{LedgerId, SigningKey};
 use std::{collections::BTreeMap, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -133,7 +132,13 @@ impl Running {
     ) -> Result<Self, RunNodeError> {
         let own = OwnKeys { node: world.node_key()?, receipts: world.receipts_key()? };
         let own_ledger = if world.decides() { Some(own_ledger(&node, &own)?) } else { None };
-        let mut rosters = rosters(&node, config, &own)?;
+        let (mut rosters, newcomers) = rosters(&node, config, &own)?;
+        let staged = newcomers.keys().try_for_each(|ledger| forget_staged(&node, &*world, *ledger));
+        staged.map_err(system("what was begun before"))?;
+        let bundles = Bundles::new(node.dir(), newcomers);
+        if world.workers() == Workers::Threads {
+            bundles.clear().map_err(system("folder `federation`"))?;
+        }
         // It decides about the others, so it is there first.
         rosters.sort_by_key(|seating| own_ledger.as_ref().is_none_or(|own| seating.entry.id != own.id));
         if config.rejoin {
@@ -142,7 +147,7 @@ impl Running {
         }
         let (happenings, happenings_in) = mpsc::channel(HAPPENINGS_MAX);
         let (stop, stop_in) = mpsc::channel(1);
-        let driver = driver(node, (own, own_ledger), config, link.clone(), world.clone(), happenings.clone())?;
+        let driver = driver(node, (own, own_ledger, bundles), config, link.clone(), world.clone(), happenings.clone())?;
         let driving = start_driver(driver, rosters, happenings_in, stop_in).await?;
         let network = Network::new(link, happenings.clone(), world);
         tokio::spawn(network.clone().take_calls());
@@ -176,12 +181,6 @@ impl Running {
     }
 }
 
-/// The keys of this node.
-struct OwnKeys {
-    node: SigningKey,
-    receipts: SigningKey,
-}
-
 fn own_ledger(node: &Node, own: &OwnKeys) -> Result<LedgerEntry, RunNodeError> {
     let why = |why| RunNodeError::Ledger { ledger: own::NAME.to_owned(), why };
     own::ensure(node, &own.receipts.public())?.map_err(why)
@@ -189,7 +188,7 @@ fn own_ledger(node: &Node, own: &OwnKeys) -> Result<LedgerEntry, RunNodeError> {
 
 fn driver(
     node: Arc<Node>,
-    (own, own_ledger): (OwnKeys, Option<LedgerEntry>),
+    (own, own_ledger, bundles): (OwnKeys, Option<LedgerEntry>, Bundles),
     config: &NodeConfig,
     link: Arc<Link>,
     world: Arc<dyn World>,
@@ -210,6 +209,7 @@ fn driver(
         federation,
         reconciler: Reconciler::new(own_ledger),
         rejected,
+        bundles,
         facts: Facts::new(node.journal().clone()),
         names,
         ledgers: BTreeMap::new(),
@@ -284,75 +284,47 @@ struct Seating {
 }
 
 /// The members of every ledger that is served: those of the configuration, and this node alone for ledgers that it
-/// attests and that are not in there.
-fn rosters(node: &Node, config: &NodeConfig, own: &OwnKeys) -> Result<Vec<Seating>, RunNodeError> {
-    let mut rosters = Vec::new();
+/// attests and that are not in there. Beside them the ledgers that are to begin here.
+type Rosters = (Vec<Seating>, BTreeMap<LedgerId, Newcomer>);
+
+fn rosters(node: &Node, config: &NodeConfig, own: &OwnKeys) -> Result<Rosters, RunNodeError> {
+    let (mut rosters, mut newcomers) = (Vec::new(), BTreeMap::new());
     for ledger in &config.ledgers {
-        let entry = node.find_ledger(&ledger.name)?;
-        let roster = roster(&entry, ledger, config, own)
-            .map_err(|why| RunNodeError::Ledger { ledger: ledger.name.clone(), why })?;
-        rosters.push(Seating { entry, roster, clock: ledger.clock });
+        let wrong = |why| RunNodeError::Ledger { ledger: ledger.name.clone(), why };
+        let shared = SharedLedger::new(ledger, config, own);
+        match (find(node, &shared)?.map_err(wrong)?, shared.id()) {
+            (Some(entry), _) => {
+                let roster = shared.roster(&entry.genesis).map_err(wrong)?;
+                rosters.push(Seating { entry, roster, clock: ledger.clock });
+            }
+            (None, Some(id)) => drop(newcomers.insert(id, Newcomer::new(id, shared))),
+            (None, None) => return Err(NodeError::UnknownLedger(ledger.name.clone()).into()),
+        }
     }
     let ledgers = node.journal().ledgers().map_err(|error| node.journal_error(error))?;
     for entry in ledgers {
         let attesters = node.journal().attesters(&entry).map_err(|error| node.journal_error(error))?;
         let is_ours = attesters.in_force().attester == own.receipts.public();
         if is_ours && rosters.iter().all(|shared: &Seating| shared.entry.id != entry.id) {
-            let roster = alone(&entry, own);
+            let roster = alone(&entry.genesis, own);
             rosters.push(Seating { entry, roster, clock: Clock::Events });
         }
     }
-    Ok(rosters)
+    Ok((rosters, newcomers))
 }
 
-fn roster(entry: &LedgerEntry, ledger: &LedgerConfig, config: &NodeConfig, own: &OwnKeys) -> Result<Roster, String> {
-    let keys: BTreeMap<&str, (PublicKey, PublicKey)> = config
-        .peers
-        .iter()
-        .map(|peer| (peer.name.as_str(), (peer.key, peer.receipts)))
-        .chain([(config.name.as_str(), (own.node.public(), own.receipts.public()))])
-        .collect();
-    let member = |name: &str, observer| {
-        let (node, receipts) = keys[name];
-        Member { node: NodeKey(node), receipts, observer }
-    };
-    let voting = std::iter::once(&ledger.owner).chain(&ledger.replicas).map(|name| member(name, false));
-    let observers = ledger.observers.iter().map(|name| member(name, true));
-    let mut members: Vec<Member> = voting.chain(observers).collect();
-    let owner = members[0];
-    if owner.receipts != entry.genesis.attester {
-        return Err(format!(
-            "`{}` cannot have owned it first: its first epoch is attested by {}, and that node attests with {}",
-            ledger.owner, entry.genesis.attester, owner.receipts
-        ));
+/// The ledger in the journal; none if it is one that may still come. `Err`: what is in the journal is another one.
+fn find(node: &Node, shared: &SharedLedger) -> Result<Result<Option<LedgerEntry>, String>, NodeError> {
+    let name = &shared.config.name;
+    let Some(id) = shared.id() else { return node.find_ledger(name).map(|entry| Ok(Some(entry))) };
+    let ledgers = node.journal().ledgers().map_err(|error| node.journal_error(error))?;
+    if let Some(entry) = ledgers.iter().find(|entry| entry.id == id) {
+        let same = entry.genesis.name == *name;
+        let other = || format!("the ledger {id} is called `{}`", entry.genesis.name);
+        return Ok(if same { Ok(Some(entry.clone())) } else { Err(other()) });
     }
-    members.sort_by_key(|member| member.node);
-    if !members.iter().any(|member| member.node.0 == own.node.public()) {
-        return Err(format!("this node, `{}`, is not among its members", config.name));
-    }
-    let roster = of_genesis(entry, owner.node, members, ledger.roster);
-    Ok(Roster { quorum: ledger.quorum, durability: ledger.durability, window: ledger.window, ..roster })
-}
-
-/// A ledger that this node shares with nobody.
-fn alone(entry: &LedgerEntry, own: &OwnKeys) -> Roster {
-    let node = NodeKey(own.node.public());
-    of_genesis(entry, node, vec![Member { node, receipts: own.receipts.public(), observer: false }], 1)
-}
-
-fn of_genesis(entry: &LedgerEntry, owner: NodeKey, members: Vec<Member>, number: u64) -> Roster {
-    let mut operators = entry.genesis.operators.clone();
-    operators.sort_unstable();
-    Roster {
-        ledger: entry.id,
-        number,
-        first_epoch: entry.genesis.epoch,
-        first_owner: owner,
-        members: List::first(members),
-        quorum: Quorum::Majority,
-        durability: Durability::Local,
-        window: WindowRule { receipts: 1_024, every_ms: 1_000 },
-        operators: List::first(operators),
-        operator_threshold: entry.genesis.operator_threshold,
+    match ledgers.iter().find(|entry| entry.genesis.name == *name) {
+        Some(entry) => Ok(Err(format!("the ledger of this name has the id {}, the configuration says {id}", entry.id))),
+        None => Ok(Ok(None)),
     }
 }

@@ -41,31 +41,47 @@ impl Cluster {
 
     /// Three nodes at durability `majority`. All have the receipts of these events.
     pub fn of_three(first_events: &str) -> Self {
-        let add =
-            |node: &Bench| drop(node.run(&["package", "add", &package(), "--publisher", &publisher()]).says(0, &[]));
-        Self::of_three_under("lease", add, first_events)
+        Self::with(3, first_events, false)
     }
 
     /// The same, under the policy `ringing`.
     pub fn three_ringing(first_events: &str) -> Self {
-        Self::of_three_under("ringing", |node| ringing::add(node, "1.0.0"), first_events)
+        Self::under("ringing", |node| ringing::add(node, "1.0.0"), (3, first_events, false))
     }
 
-    fn of_three_under(policy: &str, add: impl Fn(&Bench), first_events: &str) -> Self {
+    /// The same three, of which the first `members` have these receipts. The others have their keys and their configuration,
+    /// which says the id of the ledger. With a checkpoint: the owner has one.
+    pub fn with(members: usize, first_events: &str, checkpoint: bool) -> Self {
+        let add =
+            |node: &Bench| drop(node.run(&["package", "add", &package(), "--publisher", &publisher()]).says(0, &[]));
+        Self::under("lease", add, (members, first_events, checkpoint))
+    }
+
+    fn under(policy: &str, add: impl Fn(&Bench), (members, first_events, checkpoint): (usize, &str, bool)) -> Self {
         let nodes: Vec<Bench> = NAMES.iter().map(|_| Bench::with_node()).collect();
-        nodes.iter().for_each(add);
+        nodes[..members].iter().for_each(add);
         nodes[0].run(&["ledger", "create", "incident", "--package", policy]).says(0, &[]);
         nodes[0].submit(first_events).says(0, &[]);
         let bundle = nodes[0].file("first.bundle", "");
         std::fs::remove_file(&bundle).unwrap();
         nodes[0].run(&["bundle", "export", "incident", "--kind", "replay", "--out", &bundle]).says(0, &[]);
         let attester = nodes[0].json(&["key", "show"])["attester"].as_str().unwrap().to_owned();
-        for node in &nodes[1..] {
+        for node in &nodes[1..members] {
             node.file("first.bundle", std::fs::read(&bundle).unwrap());
             node.file("owner", &attester);
             node.run(&["bundle", "import", &bundle, "--key", &attester]).says(0, &[]);
         }
+        if checkpoint {
+            nodes[0].run(&["checkpoint", "create", "incident"]).says(0, &[]);
+        }
         configure(&nodes);
+        let id = nodes[0].json(&["ledger", "show", "incident"])["id"].as_str().unwrap().to_owned();
+        for node in &nodes[members..] {
+            let path = node.node().join("node.toml");
+            let config = std::fs::read_to_string(&path).unwrap();
+            let with_id = format!("name = \"incident\"\nid = \"{id}\"\n");
+            std::fs::write(path, config.replace("name = \"incident\"\n", &with_id)).unwrap();
+        }
         Self {
             keys: nodes.iter().map(keys_of).collect(),
             nodes: nodes.into_iter().map(|bench| (bench, None)).collect(),
@@ -118,6 +134,11 @@ impl Cluster {
                 self.stop(node);
             }
         }
+    }
+
+    /// The node key of a node.
+    pub fn node_key(&self, node: usize) -> &str {
+        &self.keys[node][0]
     }
 
     /// The key that attests what this node orders.

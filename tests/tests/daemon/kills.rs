@@ -68,7 +68,7 @@ impl Load {
 }
 
 /// After the 20 events that all nodes begin with: one every 100 milliseconds from the second minute on.
-fn heartbeat(number: u64) -> String {
+pub fn heartbeat(number: u64) -> String {
     let (rank, at_ms) = (number % RANKS, 8_000_000 + number * 100);
     let (seconds, ms) = (at_ms / 1_000, at_ms % 1_000);
     let time = format!("2026-03-14T{:02}:{:02}:{:02}.{ms:03}Z", seconds / 3_600, seconds / 60 % 60, seconds % 60);

@@ -2,9 +2,11 @@
 
 #[path = "../support/mod.rs"]
 mod bench;
+mod bundles;
 mod cluster;
 mod effects;
 mod finality;
+mod hostile;
 mod kills;
 mod operators;
 mod reads;

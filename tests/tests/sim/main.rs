@@ -107,7 +107,7 @@ const FOUND_BY: [(Flaw, u64); Flaw::ALL.len()] = [
     (Flaw::EverythingCommitted, 0),
     (Flaw::BelievesVotes, 0),
     (Flaw::BelievesGrants, 0),
-    (Flaw::PromisedIsNotWritten, 4),
+    (Flaw::PromisedIsNotWritten, 0),
     (Flaw::LostMemoryIsNotSaid, 72),
     (Flaw::NewIdsForOldEvents, 2),
     (Flaw::AnswersMixedUp, 0),

@@ -344,6 +344,7 @@ impl Machine {
         let names = |numbers: Range<usize>| numbers.map(|number| name(number).to_owned()).collect();
         let ledger = LedgerConfig {
             name: LEDGER.to_owned(),
+            id: None,
             owner: name(0).to_owned(),
             replicas: names(1..voting),
             observers: names(voting..plan.nodes),

@@ -164,6 +164,7 @@ impl QuarantineCommand {
 impl BundleCommand {
     fn class(&self) -> Class {
         match self {
+            Self::Fetch(_) => Class::Asks,
             Self::Export(_) => Class::Reads,
             Self::Import { dry_run, .. } => reads_if(*dry_run),
             Self::Inspect { .. } | Self::Verify { .. } => Class::Here,

@@ -11,8 +11,9 @@ pub(crate) enum NodeCommand {
         /// The configuration, TOML; `node.toml` in the node's directory when absent
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// This node has lost its disk: of ledgers that nothing is kept of it neither promises nor signs anything before
-        /// it has all that their owners have
+        /// This node has lost its disk, and its ledgers were put back by hand: of those that nothing is kept of it neither
+        /// promises nor signs anything before it has all that their owners have. Ledgers that begin over the link, because
+        /// the configuration says their id, do so without being told
         #[arg(long)]
         rejoin: bool,
     },

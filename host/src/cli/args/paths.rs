@@ -79,6 +79,7 @@ impl BundleCommand {
     fn paths(&mut self) -> Vec<&mut PathBuf> {
         match self {
             Self::Export(options) => vec![&mut options.out],
+            Self::Fetch(options) => vec![&mut options.out],
             Self::Import { file, trust, .. } | Self::Verify { file, trust, .. } => {
                 trust.paths().chain([file]).collect()
             }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub(crate) enum BundleCommand {
     /// Write a range of a ledger, or a checkpoint, to a file that others can verify
     Export(ExportOptions),
+    /// Get a bundle of a peer over a running node's connection, verify it, and put it into a file
+    Fetch(FetchOptions),
     /// Verify a bundle and take what it holds into this node
     Import {
         /// The bundle
@@ -47,6 +49,28 @@ pub(crate) struct ExportOptions {
     #[arg(long, value_name = "SEQ")]
     pub(crate) from: Option<u64>,
     /// First sequence number that is not in the bundle; of a checkpoint, its number of receipts. All when absent
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) to: Option<u64>,
+    /// Where the bundle goes; an existing file is never overwritten
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchOptions {
+    /// Name, or the first digits of its id
+    pub(crate) ledger: String,
+    /// Name of the peer, as in the configuration
+    #[arg(long, value_name = "NAME")]
+    pub(crate) from_peer: String,
+    /// What the file is for
+    #[arg(long, value_enum)]
+    pub(crate) kind: KindArg,
+    /// First sequence number
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    pub(crate) from: u64,
+    /// First sequence number that is not in the bundle; of a checkpoint, its number of receipts. As far as the peer goes
+    /// when absent, at most 16384 receipts; the newest checkpoint
     #[arg(long, value_name = "SEQ")]
     pub(crate) to: Option<u64>,
     /// Where the bundle goes; an existing file is never overwritten

@@ -37,6 +37,10 @@ fn a_configuration_is_read() {
     assert_eq!(ledger.clock, Clock::Events);
     let wall = NodeConfig::parse(&(sample() + "clock = \"wall\"\n")).unwrap();
     assert_eq!(wall.ledgers[0].clock, Clock::Wall);
+    assert_eq!(ledger.id, None);
+    let id = LedgerId::from_bytes([7; 32]);
+    let with_id = sample().replace("name = \"incident\"", &format!("name = \"incident\"\nid = \"{id}\""));
+    assert_eq!(NodeConfig::parse(&with_id).unwrap().ledgers[0].id, Some(id));
     let least = NodeConfig::parse("name = \"a\"").unwrap();
     assert!(least.listen.ip().is_loopback());
 }
@@ -56,6 +60,10 @@ fn what_is_wrong_has_a_line_and_a_column() {
     refused(
         &sample().replace("\"majority\"", "\"some\""),
         "14:14: unknown variant `some`, expected `local` or `majority`",
+    );
+    refused(
+        &sample().replace("name = \"incident\"", "name = \"incident\"\nid = \"77\""),
+        "12:6: the id of a ledger is 64 hexadecimal digits: see `reprise ledger show` on its owner",
     );
     let misspelt = NodeConfig::parse("name = \"a\"\nlisen = \"127.0.0.1:1\"").unwrap_err();
     assert!(misspelt.what.contains("lisen"), "{}", misspelt.what);

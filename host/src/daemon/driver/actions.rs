@@ -22,6 +22,7 @@ impl Driver {
             match action {
                 Action::Send { to, message } => self.send(to.0, &message),
                 Action::Stream { to, transfer, content } => self.stream(to.0, transfer, &content),
+                Action::Bundle { to, number, transfer, order } => self.make_bundle(to, number, transfer, order),
                 Action::Disconnect { from, reason } => {
                     tracing::warn!(peer = %from.0, %reason, "a connection is ended");
                     // What is queued, the farewell above all, still goes out.
@@ -48,7 +49,11 @@ impl Driver {
                     tracing::warn!(?found, "this node and a peer differ");
                     self.found(found);
                 }
-                Action::Answered { from, request, reply } => self.answered(from, request, reply),
+                Action::Answered { from, request, reply } => {
+                    if !self.bundle_answered(from, request, reply.as_ref()) {
+                        self.answered(from, request, reply);
+                    }
+                }
                 Action::Decide { finding, protected, leads, proposed } => {
                     self.ask_for_decision(finding, (protected, leads), proposed);
                 }

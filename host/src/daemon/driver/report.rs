@@ -59,7 +59,7 @@ impl Driver {
 
     fn status(&self) -> Value {
         let shared = self.ledgers.keys().filter(|ledger| !self.reconciler.is_own(**ledger));
-        let ledgers: Vec<Value> = shared.map(|ledger| self.ledger(*ledger)).collect();
+        let ledgers: Vec<Value> = shared.map(|ledger| self.ledger(*ledger)).chain(self.awaited_ledgers()).collect();
         let own = self.ledgers.keys().find(|ledger| self.reconciler.is_own(**ledger));
         json!({
             "node": self.node.dir().display().to_string(),
