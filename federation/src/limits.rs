@@ -22,7 +22,7 @@ pub const TRANSFER_BYTES_MAX: u64 = 8 * 1024 * 1024;
 pub const TRANSFER_STEPS_MAX: u64 = 8 * 1024;
 /// Longest bundle that is sent or taken, in bytes.
 pub const BUNDLE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
-/// Most steps of a bundle whose end was left open: what comes after them is fetched as steps.
+/// Most steps of a bundle that is not a checkpoint: what comes after them is fetched as steps, or as another bundle.
 pub const BUNDLE_STEPS_MAX: u64 = 16 * 1024;
 /// Most bundles that are made or sent at the same time, for all peers; for each peer one.
 pub const BUNDLES_SERVED_MAX: usize = 2;

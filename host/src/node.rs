@@ -43,7 +43,10 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The directory is a node already, or has other things in it.
-    #[error("{0} is not empty: choose another directory, or use the node that is there")]
+    #[error(
+        "{0} is not empty: choose another directory, or use the node that is there; a node that has lost its journal is made \
+         in a new directory, to which `keys/`, `publishers`, `drivers` and `node.toml` of the old one are copied"
+    )]
     NotEmpty(PathBuf),
     /// A file or directory cannot be used.
     #[error("{path}: {error}")]

@@ -185,7 +185,10 @@ impl Orderer for LocalOrderer {
     fn order(&mut self, head: &Head, proposal: Proposal) -> Result<Ordered, Refusal> {
         proposal.event.bounds()?;
         proposal.may_bring_its_kind()?;
+        let is_command = proposal.event.kind == COMMAND_KIND;
         let proposed_ms = match self.time_source {
+            // What operators order moves no time: nothing is due by it, and what was answered stays answered.
+            _ if is_command => 0,
             TimeSource::Event => proposal.time_ms.unwrap_or_else(&self.clock),
             TimeSource::Clock => (self.clock)(),
         };
@@ -206,7 +209,6 @@ impl Orderer for LocalOrderer {
                 return Err(Refusal::TooFarAhead { at_ms: proposed_ms, now_ms });
             }
         }
-        let is_command = proposal.event.kind == COMMAND_KIND;
         if let (Some(halt), false) = (system::halt(head.state()), is_command) {
             return Err(Refusal::Halted(halt));
         }

@@ -1,6 +1,7 @@
 //! What kind of difference it is. Who is to blame follows from what is signed and from replay, never from who says it.
 
 use crate::message::Mark;
+use core::fmt;
 use reprise_receipts::{
     Attestation, Receipt, StateRoot,
     evidence::{Equivocation, Evidence},
@@ -42,6 +43,21 @@ pub enum Divergence {
     Incomparable(Uncomparable),
 }
 
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StaleHere { missing } => write!(f, "behind the peer by {missing} receipts"),
+            Self::StaleThere { missing } => write!(f, "the peer is behind by {missing} receipts"),
+            Self::Forked { at } => write!(f, "two histories from receipt {at} on"),
+            Self::CorruptHere => f.write_str("what is stored here is not what the receipts say"),
+            Self::CorruptThere => f.write_str("what the peer says contradicts its own roots or receipts"),
+            Self::Equivocation { at } => write!(f, "one key has signed two histories from receipt {at} on"),
+            Self::ExecutionFault { at } => write!(f, "step {at} gives different results on the same state"),
+            Self::Incomparable(what) => write!(f, "incomparable: {what}"),
+        }
+    }
+}
+
 /// What is missing for a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uncomparable {
@@ -53,6 +69,17 @@ pub enum Uncomparable {
     Package,
     /// One side does not keep the history any more.
     History,
+}
+
+impl fmt::Display for Uncomparable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ProtocolEpoch => "other rules were in force there",
+            Self::Engine => "another engine profile",
+            Self::Package => "another policy package",
+            Self::History => "the history is not kept any more",
+        })
+    }
 }
 
 /// One side of a fork: the first receipt that differs, and who signed it.

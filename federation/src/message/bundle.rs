@@ -1,7 +1,7 @@
 //! Bundles as files of a peer: what is asked for, and what is offered. Since version 3 of the protocol.
 
 use super::rule;
-use crate::limits::BUNDLE_BYTES_MAX;
+use crate::limits::{BUNDLE_BYTES_MAX, BUNDLE_STEPS_MAX};
 use reprise_abi::CodecError;
 use reprise_receipts::{LedgerId, bundle::BundleKind, digest::BundleDigest, log::LOG_SIZE_MAX};
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,8 @@ impl BundleQuery {
     /// The offer is of what was asked for.
     #[must_use]
     pub fn is_met_by(&self, offer: &BundleOffer) -> bool {
-        self.from < offer.to && self.to.is_none_or(|to| to == offer.to)
+        let is_short = self.kind == BundleKind::Checkpoint || offer.to <= self.from.saturating_add(BUNDLE_STEPS_MAX);
+        self.from < offer.to && is_short && self.to.is_none_or(|to| to == offer.to)
     }
 
     pub(super) fn validate(&self) -> Result<(), CodecError> {

@@ -75,7 +75,8 @@ impl Federation {
             let question = Question::Bundle(*query);
             return self.offence(now_ms, from, &Message::Ask(Ask { request, question }));
         }
-        let planned = plan(query, &self.shared(from, facts), facts);
+        let committed = self.seats.get(&query.ledger).map_or(0, |seat| seat.standing.committed);
+        let planned = plan(query, &self.shared(from, facts), committed, facts);
         match planned.and_then(|order| if self.serving.has_room_for(from) { Ok(order) } else { Err(Refusal::Busy) }) {
             Ok(order) => {
                 let number = self.new_transfer();

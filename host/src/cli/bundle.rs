@@ -41,6 +41,11 @@ pub(crate) fn verify_file(path: &Path, trust: &Trust, engine: EngineChoice, prin
         .with("bundle", verified.header.kind.name())
         .with("digest", verified.digest.to_string())
         .with("steps done again", verified.redone);
+    let record = match (verified.redone, &verified.verdict) {
+        (0, Verdict::Match(_)) => record
+            .with("what was held", "signatures, digests and roots: a replay bundle has what doing steps again takes"),
+        _ => record,
+    };
     print.record(finality::of_bundle(record, &verified, trust));
     Ok(verify::exit(&verified.verdict))
 }
@@ -168,7 +173,10 @@ fn head(header: &BundleHeader) -> Record {
         .with("bundle", header.kind.name())
         .with("ledger", header.genesis.name.clone())
         .with("ledger id", header.ledger.to_string())
-        .with("attester", header.genesis.attester.to_string());
+        .with(
+            if header.grants.is_empty() { "attester" } else { "first attester" },
+            header.genesis.attester.to_string(),
+        );
     let record = if header.grants.is_empty() { record } else { record.with("epochs begun since", header.grants.len()) };
     match header.kind {
         BundleKind::Checkpoint => record.with("receipts", header.to),

@@ -67,7 +67,18 @@ fn roll_back(
         crate::checkpoints::find(node.journal(), entry.no, size)?;
     }
     let rollback = rollback::plan(&site, &options)?;
-    in_turn(print, describe_rollback(&rollback), dry_run, || {
+    let plan = match node.journal().final_mark(entry.no)? {
+        Some(kept) if options.size < kept.mark.size() => describe_rollback(&rollback).with(
+            "final receipts that it takes back",
+            format!(
+                "{}..{}: members have made them final, so `verify` will be divergent until the ledger has them again",
+                options.size,
+                kept.mark.size()
+            ),
+        ),
+        _ => describe_rollback(&rollback),
+    };
+    in_turn(print, plan, dry_run, || {
         recovery::carry_out(&site, &rollback.plan, &mut Tell)?;
         Ok(())
     })

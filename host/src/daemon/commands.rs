@@ -22,6 +22,8 @@ const STACK_BYTES: usize = 8 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is asked whether a checkpoint is signed, and the time between.
 const CHECKPOINT_QUESTIONS_MAX: u32 = 1_200;
+/// So many looks, and the pipeline is asked once more.
+const CHECKPOINT_ASKED_EVERY: u32 = 100;
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs commands over an open node.
@@ -113,17 +115,21 @@ impl JournalDesk {
 
     /// Lets the owner's pipeline make a checkpoint, and waits until it is in the journal: the receipts that it is over.
     pub(super) async fn checkpoint(&self, ledger: &str, happenings: &mpsc::Sender<Happening>) -> Value {
-        let mut least = None;
-        for _ in 0..CHECKPOINT_QUESTIONS_MAX {
-            // Asked again each time: one that was in the making may have been over fewer receipts.
-            let (reply, answer) = oneshot::channel();
-            let _ = happenings.send(Happening::Checkpoint { ledger: ledger.to_owned(), reply }).await;
-            let (no, size) = match answer.await {
-                Ok(Ok(asked)) => asked,
-                Ok(Err(why)) => return json!({ "error": why }),
-                Err(_) => return json!({ "error": "the node stops" }),
+        let mut wanted = None;
+        for turn in 0..CHECKPOINT_QUESTIONS_MAX {
+            let (no, least) = match wanted {
+                Some(wanted) if turn % CHECKPOINT_ASKED_EVERY != 0 => wanted,
+                // Asked again now and then: the pipeline may be another one by now.
+                _ => {
+                    let (reply, answer) = oneshot::channel();
+                    let _ = happenings.send(Happening::Checkpoint { ledger: ledger.to_owned(), reply }).await;
+                    match answer.await {
+                        Ok(Ok(asked)) => *wanted.get_or_insert(asked),
+                        Ok(Err(why)) => return json!({ "error": why }),
+                        Err(_) => return json!({ "error": "the node stops" }),
+                    }
+                }
             };
-            let least = *least.get_or_insert(size);
             let is_it = |kept: &StoredCheckpoint| kept.restorable && kept.record.claim.size >= least;
             match self.node.journal().checkpoints(no) {
                 Ok(checkpoints) => match checkpoints.into_iter().find(is_it) {

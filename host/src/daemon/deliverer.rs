@@ -184,8 +184,9 @@ impl Delivering {
                 Clock::Events => None,
                 Clock::Wall => Some(self.parts.world.now_ms()),
             };
+            pump.driver_mut().held_back = false;
             let done = rounds::round(pump, self, at_ms.max(clock_ms.unwrap_or(0)), log)?;
-            if std::mem::take(&mut pump.driver_mut().held_back) {
+            if pump.driver().held_back {
                 return Err(NotNow::NotOurs);
             }
             match done {

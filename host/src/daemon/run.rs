@@ -133,7 +133,8 @@ impl Running {
         let own = OwnKeys { node: world.node_key()?, receipts: world.receipts_key()? };
         let own_ledger = if world.decides() { Some(own_ledger(&node, &own)?) } else { None };
         let (mut rosters, newcomers) = rosters(&node, config, &own)?;
-        let staged = newcomers.keys().try_for_each(|ledger| forget_staged(&node, &*world, *ledger));
+        let ids = config.ledgers.iter().filter_map(|ledger| ledger.id);
+        let staged = ids.into_iter().try_for_each(|ledger| forget_staged(&node, &*world, ledger));
         staged.map_err(system("what was begun before"))?;
         let bundles = Bundles::new(node.dir(), newcomers);
         if world.workers() == Workers::Threads {

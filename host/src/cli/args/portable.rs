@@ -69,8 +69,8 @@ pub(crate) struct FetchOptions {
     /// First sequence number
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     pub(crate) from: u64,
-    /// First sequence number that is not in the bundle; of a checkpoint, its number of receipts. As far as the peer goes
-    /// when absent, at most 16384 receipts; the newest checkpoint
+    /// First sequence number that is not in the bundle, at most 16384 after the first; of a checkpoint, its number of
+    /// receipts. When absent, as far as a quorum has it; the newest checkpoint
     #[arg(long, value_name = "SEQ")]
     pub(crate) to: Option<u64>,
     /// Where the bundle goes; an existing file is never overwritten

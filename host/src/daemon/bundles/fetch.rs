@@ -2,7 +2,7 @@
 
 use super::{operator::Wish, remove};
 use crate::{
-    bundles::{self, BundleFileError, Verified},
+    bundles::{self, BundleFile, BundleFileError, Verified},
     daemon::{driver::Driver, happening::Happening},
     link::{Receiving, TransferError},
     node::EngineChoice,
@@ -16,7 +16,7 @@ use reprise_federation::{
 };
 use reprise_receipts::{
     LedgerId, PublicKey, Verdict,
-    bundle::{BundleKind, Trust},
+    bundle::{BundleKind, Checked, Trust},
 };
 use std::{
     fs::File,
@@ -245,6 +245,11 @@ impl Arrival {
             return Err(FetchError::Rejected { reason: Reason::OtherBundle, why, verdict: None, object });
         }
         self.store(stream)?;
+        // Before any of it runs.
+        if !self.begins_as_asked()? {
+            let why = "it is not of the ledger or the range that was asked for and announced".to_owned();
+            return Err(self.reject(Reason::OtherBundle, why, None));
+        }
         // The id of the ledger was known before. It is the digest of the genesis record, and with that come the key
         // that attests first and the operators who say which key attests next: nobody else is believed.
         let verified = match bundles::verify(path, Trust::GenesisRecord, EngineChoice::Cranelift) {
@@ -254,13 +259,8 @@ impl Arrival {
             }
             Err(error) => return Err(fault(error)),
         };
-        let header = &verified.header;
-        let from = if header.kind == BundleKind::Checkpoint { 0 } else { header.from };
-        let is_it = (header.ledger, header.genesis.attester) == (self.anchor.ledger, self.anchor.attester)
-            && (header.kind, from, header.to) == (self.query.kind, self.query.from, offer.to)
-            && verified.digest == offer.digest;
-        if !is_it {
-            let why = "it is not of the ledger, the range or the digest that was asked for and announced".to_owned();
+        if verified.digest != offer.digest {
+            let why = "it has another digest than was announced".to_owned();
             return Err(self.reject(Reason::OtherBundle, why, None));
         }
         if let Verdict::Divergent(divergence) = &verified.verdict {
@@ -268,6 +268,23 @@ impl Arrival {
             return Err(self.reject(Reason::BundleDiverges, why, Some(verified.verdict.clone())));
         }
         Ok(Fetched { path: path.clone(), verified, bytes: offer.bytes })
+    }
+
+    /// Its header says what was asked for and announced. What follows it is not read.
+    fn begins_as_asked(&self) -> Result<bool, FetchError> {
+        let first = BundleFile::open(&self.path, Trust::GenesisRecord).and_then(|mut file| file.next_item());
+        let header = match first {
+            Ok(Some(Checked::Header(header))) => header,
+            Ok(_) => return Ok(false),
+            Err(BundleFileError::Bundle { error, .. }) => {
+                return Err(self.reject(Reason::Bundle, error.to_string(), None));
+            }
+            Err(error) => return Err(fault(error)),
+        };
+        let from = if header.kind == BundleKind::Checkpoint { 0 } else { header.from };
+        let Self { anchor, query, offer, .. } = self;
+        Ok((header.ledger, header.genesis.attester) == (anchor.ledger, anchor.attester)
+            && (header.kind, from, header.to) == (query.kind, query.from, offer.to))
     }
 
     fn store(&self, mut stream: Receiving) -> Result<(), FetchError> {

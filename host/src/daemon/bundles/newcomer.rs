@@ -97,6 +97,12 @@ impl Newcomer {
         self.waits = why;
     }
 
+    /// The next member is asked for what is wanted now: a checkpoint that is here stays.
+    fn other_member(&mut self, why: String) {
+        self.members.rotate_left(1);
+        (self.busy, self.waits) = (0, why);
+    }
+
     fn again(&mut self, next: Next) {
         (self.next, self.busy) = (next, 0);
         let goes_on = matches!(next, Next::After(_) | Next::Last(_));
@@ -105,9 +111,9 @@ impl Newcomer {
         }
     }
 
-    /// The fault is this node's own: it goes on after a while.
+    /// Another member would not help at once: it begins again after a while.
     fn rest(&mut self, now_ms: u64, why: &str) {
-        self.next_member(format!("what is wrong on this node: {why}"));
+        self.next_member(why.to_owned());
         self.ask_at_ms = now_ms + FAULT_REST_MS;
     }
 
@@ -146,10 +152,10 @@ impl Driver {
                 newcomer.under_way = true;
                 newcomer.waits = format!("a {} bundle of `{name}`", wanted.0.name());
             }
-            Err(FetchError::CannotAsk(CannotAsk::NotConnected)) if newcomer.checkpoint.is_none() => {
-                newcomer.members.rotate_left(1);
-            }
-            Err(error) => newcomer.next_member(format!("another member: `{name}`: {error}")),
+            Err(FetchError::CannotAsk(CannotAsk::NotConnected)) => newcomer.members.rotate_left(1),
+            // It, or this node, has too much under way.
+            Err(FetchError::CannotAsk(CannotAsk::NotNow) | FetchError::TooMany) => {}
+            Err(error) => newcomer.other_member(format!("another member: `{name}`: {error}")),
         }
     }
 
@@ -164,28 +170,35 @@ impl Driver {
             (_, Ok(Fetched { path, verified, .. })) if !matches!(verified.verdict, Verdict::Match(_)) => {
                 remove(&path);
                 let Verdict::Incomparable(missing) = verified.verdict else { return };
-                newcomer.next_member(format!("a bundle that can be verified here: `{name}` sent one, but {missing}"));
+                newcomer.rest(now_ms, &format!("what `{name}` sent cannot be verified: {missing}"));
             }
             (Next::Checkpoint, Ok(fetched)) => {
-                newcomer.next = Next::After(fetched.verified.header.to);
+                (newcomer.next, newcomer.busy) = (Next::After(fetched.verified.header.to), 0);
                 newcomer.checkpoint = Some(fetched);
                 newcomer.ask_at_ms = 0;
             }
             (_, Ok(fetched)) => self.begin_ledger(ledger, fetched),
-            // It may still be sending what came before.
-            (_, Err(FetchError::Refused(Refusal::Busy))) if newcomer.busy < BUSY_MAX => {
+            // It may still be sending what came before, and what nobody has signed yet may be signed in a moment.
+            (_, Err(FetchError::Refused(Refusal::Busy)))
+            | (Next::Checkpoint, Err(FetchError::Refused(Refusal::NotMade)))
+                if newcomer.busy < BUSY_MAX =>
+            {
                 newcomer.busy += 1;
                 newcomer.waits = format!("`{name}`, which is busy");
             }
-            (Next::After(size), Err(FetchError::Refused(Refusal::BeyondEnd))) => newcomer.again(Next::Last(size)),
+            // Less is enough: the packages that are needed come with one step, too.
+            (
+                Next::After(size),
+                Err(FetchError::Refused(Refusal::BeyondEnd | Refusal::NotMade) | FetchError::Silent),
+            ) => newcomer.again(Next::Last(size)),
             (Next::Checkpoint | Next::After(_) | Next::Last(_), Err(FetchError::Refused(refusal)))
                 if !matches!(refusal, Refusal::NotShared | Refusal::Busy) =>
             {
                 newcomer.again(Next::Beginning);
                 newcomer.ask_at_ms = 0;
             }
-            (_, Err(FetchError::Fault(why))) => newcomer.rest(now_ms, &why),
-            (_, Err(error)) => newcomer.next_member(format!("another member: `{name}`: {error}")),
+            (_, Err(FetchError::Fault(why))) => newcomer.rest(now_ms, &format!("this node: {why}")),
+            (_, Err(error)) => newcomer.other_member(format!("another member: `{name}`: {error}")),
         }
     }
 
@@ -206,7 +219,7 @@ impl Driver {
             && let Some(newcomer) = self.bundles.newcomers.get_mut(&ledger)
         {
             newcomer.under_way = false;
-            newcomer.rest(now_ms, &error.to_string());
+            newcomer.rest(now_ms, &format!("this node: {error}"));
         }
     }
 
@@ -226,7 +239,7 @@ impl Driver {
                 tracing::error!(%ledger, why, "the ledger does not begin here");
                 let Some(newcomer) = self.bundles.newcomers.get_mut(&ledger) else { return };
                 newcomer.under_way = false;
-                newcomer.rest(now_ms, &why);
+                newcomer.rest(now_ms, &format!("this node: {why}"));
             }
         }
     }
@@ -261,7 +274,13 @@ fn take_in(
         ));
     }
     let roster = shared.roster(genesis)?;
+    let ledgers = node.journal().ledgers().map_err(|error| error.to_string())?;
+    if let Some(entry) = ledgers.into_iter().find(|entry| entry.id == roster.ledger) {
+        // An attempt before this one came so far, and not to its end: the rest is fetched as any member does.
+        return Ok((entry, roster));
+    }
     let disk = |error: std::io::Error| format!("folder `federation`: {error}");
+    forget_staged(node, &**world, roster.ledger).map_err(disk)?;
     let digests: Vec<u8> = files.iter().flat_map(|file| *file.verified.digest.as_bytes()).collect();
     world.replace(&staging(roster.ledger), &digests).map_err(disk)?;
     Standings(&**world).rejoin(&roster).map_err(disk)?;

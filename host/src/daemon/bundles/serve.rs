@@ -87,6 +87,11 @@ impl Driver {
 }
 
 fn make(node: &Node, entry: &LedgerEntry, order: &BundleOrder, path: &Path) -> Result<BundleOffer, Refusal> {
+    // Of one moment: the log may be taken back and filled otherwise meanwhile.
+    let node = &node.moment().map_err(|error| {
+        tracing::warn!(%error, "a bundle for a peer cannot be made");
+        Refusal::NotMade
+    })?;
     let end = match order.open_end {
         true => signed_end(node, entry, order).map_err(|error| refusal(&error.into()))?.ok_or(Refusal::NotMade)?,
         false => order.range.end,

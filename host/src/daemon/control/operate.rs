@@ -51,8 +51,11 @@ pub(super) async fn advance(happenings: &Happenings, ledger: String, to_ms: u64)
         let ledger = ledger.clone();
         ask(happenings, move |reply| Happening::Deliver { ledger, at_ms, reply })
     };
-    // What could begin already is not counted. What is wrong is said in the end.
-    let before = deliver(0).await.unwrap_or(0);
+    // What could begin already is not counted.
+    let before = match deliver(0).await {
+        Ok(before) => before,
+        Err(why) => return wrong(format_args!("effects are not delivered, and time did not go on: {why}")),
+    };
     let advance = |reply| Happening::Advance { ledger: ledger.clone(), to_ms, reply };
     let due = match place(happenings, advance).await {
         Ok(Answer::Advanced(advanced)) => advanced.steps,

@@ -46,7 +46,8 @@ impl Driver {
                 Action::Final { ledger, window } => self.keep_final(ledger, &window),
                 Action::Suspended { ledger, why } => self.was_suspended(ledger, why),
                 Action::Found(found) => {
-                    tracing::warn!(?found, "this node and a peer differ");
+                    let (peer, ledger) = (self.name(found.peer), found.ledger);
+                    tracing::warn!(%ledger, peer, difference = %found.divergence, "this node and a peer differ");
                     self.found(found);
                 }
                 Action::Answered { from, request, reply } => {

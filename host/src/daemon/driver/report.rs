@@ -13,6 +13,9 @@ use reprise_federation::{
 use reprise_receipts::LedgerId;
 use serde_json::{Value, json};
 
+/// What a member waits for that has lost its memory, or begins.
+const REJOINING: &str = "all that the owner has, and the word of the other members: it neither votes nor counts before";
+
 impl Driver {
     pub(super) fn report(&self, query: Query) -> Value {
         match query {
@@ -104,6 +107,7 @@ impl Driver {
             "results of effects": delivering.as_ref().map(|(results, _)| results),
             "effects are not delivered": delivering.as_ref().and_then(|(_, fault)| fault.clone()),
             "service": service.map(describe),
+            "waits for": seat.as_ref().filter(|seat| seat.standing.rejoining).map(|_| REJOINING),
             "can go on": goes_on,
             "why not": served.fault,
         })
@@ -161,7 +165,7 @@ impl Driver {
             "receipts there": theirs.map(|head| head.size).max(progress),
             "agrees up to": progress,
             "same": same(ours.as_ref(), theirs, peer.agreed_ms.is_some()),
-            "difference": peer.findings.get(&ledger).map(|divergence| format!("{divergence:?}")),
+            "difference": peer.findings.get(&ledger).map(|divergence| divergence.to_string()),
             "wrong answers": peer.score.wrong(),
         })
     }

@@ -22,6 +22,7 @@ const LINES: &[&str] = &[
     "doctor l --archive here",
     "quarantine export l 1 --out here",
     "bundle export l --kind replay --out here",
+    "bundle fetch l --from-peer p --kind replay --out here",
     "bundle import here --trust here",
     "bundle inspect here",
     "bundle verify here --trust here",
