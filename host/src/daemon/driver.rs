@@ -6,6 +6,7 @@ mod attest;
 mod checkpoint;
 mod finals;
 mod growth;
+mod join;
 mod outward;
 mod report;
 mod succession;
@@ -14,14 +15,12 @@ pub(super) use outward::Outward;
 
 use super::{
     bundles::Bundles,
-    config::Clock,
     facts::Facts,
     follower::{Follower, Work},
     happening::{Happening, Reply},
     owner::Owner,
     reconcile::Reconciler,
     rejected::RejectedStore,
-    standing::Standings,
     world::World,
 };
 use crate::{
@@ -29,15 +28,14 @@ use crate::{
     link::{Code, Link, Receiving, Session},
     node::Node,
     orderer::Proposal,
-    recovery::{self, NoWatch},
 };
 use reprise_federation::{
-    Federation, Ledgers, Message, NodeKey, Roster, SignedGrant,
+    Federation, Ledgers, Message, NodeKey,
     limits::TRANSFER_BYTES_MAX,
     node::{Refused, Service},
 };
 use reprise_receipts::{LedgerId, PublicKey, SigningKey, command::COMMAND_KIND};
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
     sync::mpsc,
@@ -113,63 +111,6 @@ pub(super) enum Part {
 }
 
 impl Driver {
-    /// Takes part in ledgers with what is kept of them.
-    ///
-    /// # Errors
-    /// A file of this node cannot be read, or its journal cannot.
-    pub(super) fn join(&mut self, entry: LedgerEntry, roster: Roster, clock: Clock) -> io::Result<()> {
-        // A roll-back that was interrupted would go on at the first step: until then nothing here says what will stay.
-        let site = self.node.site(&entry, self.world.engine());
-        recovery::resume(&site, &mut NoWatch).map_err(io::Error::other)?;
-        let mut standing = Standings(&*self.world).read(&roster)?;
-        // The log may be in a later epoch than this node was told of: it came with a bundle, or was begun offline.
-        let reader = self.node.journal().read(entry.no).map_err(io::Error::other)?;
-        let (_, epochs) = reader.epochs(&entry.genesis).map_err(io::Error::other)?;
-        if let Some(grant) = epochs.last().and_then(|last| SignedGrant::of_command(entry.id, &last.grant)) {
-            standing.catch_up(&grant);
-        }
-        self.facts.add(&entry).map_err(io::Error::other)?;
-        if self.reconciler.is_own(entry.id) {
-            let last = reader.last_receipt().map_err(io::Error::other)?;
-            self.reconciler.begins(last.as_ref().map(|(receipt, _)| receipt), self.world.now_ms());
-        }
-        if !self.reconciler.is_own(entry.id)
-            && let Some(why) = self.first_look(&entry)
-            && standing.suspended.is_none()
-        {
-            standing.suspended = Some(why);
-            Standings(&*self.world).write(&standing)?;
-        }
-        let ledger = entry.id;
-        self.ledgers.insert(
-            ledger,
-            Served {
-                entry,
-                part: Part::None,
-                fault: None,
-                attested: BTreeMap::new(),
-                grown: false,
-                given: 0,
-                ended: None,
-                queued: Vec::new(),
-                unkept: false,
-                early: None,
-                outward: Outward::new(clock),
-            },
-        );
-        let now_ms = self.now_ms();
-        if !self.federation.join(now_ms, roster, standing, &self.facts) {
-            return Err(io::Error::other(format!(
-                "ledger {ledger}: this node is no member, or serves too many ledgers"
-            )));
-        }
-        self.carry_out();
-        if matches!(self.ledgers[&ledger].part, Part::None) {
-            self.follow(ledger);
-        }
-        Ok(())
-    }
-
     /// Works until nobody can tell it anything any more, then ends what it runs.
     pub(super) async fn run(mut self, mut happenings: mpsc::Receiver<Happening>, mut stop: mpsc::Receiver<()>) {
         let mut ticks = interval(TICK);

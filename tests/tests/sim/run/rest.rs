@@ -5,6 +5,8 @@ use crate::{
     invariants::Violation,
     node::{Machine, name},
 };
+use reprise_abi::{Input, Outcome, decode_canonical};
+use reprise_receipts::StepRecord;
 use std::{rc::Rc, time::Duration};
 
 impl Run {
@@ -50,10 +52,33 @@ impl Run {
                 .map(|it| (it.committed, it.signed.size, it.last_final.size, it.suspended, it.rejoining));
             let head = machine.head().map(|head| head.0);
             let ailment = machine.ailment.borrow().clone();
-            format!("{}: {head:?} receipts, {standing:?} {}", name(machine.number), ailment.unwrap_or_default())
+            let decided = if head.is_none_or(|head| head < size) { last_decisions(machine) } else { Vec::new() };
+            format!(
+                "{}: {head:?} receipts, {standing:?} {} {decided:?}",
+                name(machine.number),
+                ailment.unwrap_or_default()
+            )
         };
         let nodes = honest().map(describe).collect::<Vec<_>>().join("; ");
         let waiting = self.work.borrow().waiting();
         Err(Violation { invariant, what: format!("{nodes}; {waiting} events without an answer") })
     }
+}
+
+/// What a node has decided last: for whoever looks into a violation.
+fn last_decisions(machine: &Machine) -> Vec<String> {
+    let Some((node, entry)) = machine.own_ledger() else { return Vec::new() };
+    let Ok(reader) = node.journal().read(entry.no) else { return Vec::new() };
+    let size = reader.size().unwrap_or(0);
+    let step = |seq| {
+        let input: Input = decode_canonical(&reader.input(seq).ok()??).ok()?;
+        let record: StepRecord = decode_canonical(&reader.record(seq).ok()??).ok()?;
+        let answer = match &record.output.outcome {
+            Outcome::Accepted { answer } => String::from_utf8_lossy(answer).into_owned(),
+            other => format!("{other:?}"),
+        };
+        let (time_ms, kind) = (input.logical_time_ms, input.event.kind);
+        Some(format!("{seq} at {time_ms}: {kind}: {answer}, {} orders", record.output.effects.len()))
+    };
+    (size.saturating_sub(6)..size).filter_map(step).collect()
 }
