@@ -261,8 +261,13 @@ impl Driver {
                 Reply::Answer(_) => {}
             }
         }
-        let why = refused.or_else(|| self.own_ledger().err());
-        let Some(why) = why else { return };
+        let stands_still = self.own_ledger().err();
+        if let Some(why) = &stands_still {
+            // What it has put off, it will not come back to.
+            let put_off: Vec<LedgerId> = self.reconciler.undecided.keys().copied().collect();
+            put_off.into_iter().for_each(|ledger| self.nobody_decides(ledger, why));
+        }
+        let Some(why) = refused.or(stands_still) else { return };
         let waiting: Vec<LedgerId> = mem::take(&mut self.reconciler.told.asked).into_values().collect();
         for ledger in waiting {
             self.nobody_decides(ledger, &why);
