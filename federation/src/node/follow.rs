@@ -10,7 +10,7 @@ use super::{
 use crate::{
     fetch::verify_chain,
     ledgers::{Ledgers, contains, mark_at, subtree_roots, tail},
-    membership::Suspension,
+    membership::{Role, Suspension},
     message::{Ack, Append, Mark, Message, NodeKey, Standpoint, Step},
     quarantine::Reason,
 };
@@ -209,9 +209,11 @@ impl Federation {
         }
         let has_all = whole && seat.follow.goal.is_some_and(|goal| sure >= goal);
         if seat.standing.rejoining && has_all && self.knows_the_epoch(seat) {
-            // Whatever was promised or signed before the loss was about less than this.
+            // Whatever was promised or signed before the loss was about less than this. An observer signs nothing.
             seat.standing.rejoining = false;
-            seat.standing.signed = mark_at(facts, ledger, sure).unwrap_or(head);
+            if seat.roster.role(self.me, seat.standing.owner) != Some(Role::Observer) {
+                seat.standing.signed = mark_at(facts, ledger, sure).unwrap_or(head);
+            }
             self.persist(seat);
         }
         if whole {
