@@ -16,12 +16,12 @@ use tokio::sync::{mpsc, oneshot};
 
 type Happenings = mpsc::Sender<Happening>;
 
-fn wrong(why: impl ToString) -> Value {
+pub(super) fn wrong(why: impl ToString) -> Value {
     json!({ "error": why.to_string() })
 }
 
 /// Sends what `happening` makes of a place for the answer, and waits for that.
-async fn ask<T>(
+pub(super) async fn ask<T>(
     happenings: &Happenings,
     happening: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Happening,
 ) -> Result<T, String> {
