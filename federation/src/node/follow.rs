@@ -207,21 +207,29 @@ impl Federation {
             seat.standing.log_epoch = seat.standing.promised;
             self.persist(seat);
         }
-        let has_all = whole && seat.follow.goal.is_some_and(|goal| sure >= goal);
-        if seat.standing.rejoining && has_all && self.knows_the_epoch(seat) {
-            // Whatever was promised or signed before the loss was about less than this. An observer signs nothing.
-            seat.standing.rejoining = false;
-            if seat.roster.role(self.me, seat.standing.owner) != Some(Role::Observer) {
-                seat.standing.signed = mark_at(facts, ledger, sure).unwrap_or(head);
-            }
-            self.persist(seat);
-        }
         if whole {
             seat.standing.committed = seat.standing.committed.max(seat.follow.committed.min(sure));
+        }
+        let has_all = whole && seat.follow.goal.is_some_and(|goal| sure >= goal);
+        if seat.standing.rejoining && has_all && self.knows_the_epoch(seat) {
+            // Whatever was signed before the loss was committed then, and what is committed is in every later owner's log:
+            // this log contains it. What is not known to be committed may still be taken back.
+            seat.standing.rejoining = false;
+            seat.standing.signed = self.signed_before(seat, facts);
+            self.persist(seat);
         }
         let standpoint = if seat.standing.rejoining { Standpoint::Differs } else { Standpoint::Agrees };
         let Some(have) = mark_at(facts, ledger, sure) else { return };
         self.acknowledge(seat.standing.owner, standpoint, have, seat, facts);
+    }
+
+    /// The largest log that a member which lost its memory can have signed and that is known to be committed. An observer
+    /// signs nothing.
+    fn signed_before(&self, seat: &Seat, facts: &dyn Ledgers) -> Mark {
+        match seat.roster.role(self.me, seat.standing.owner) {
+            Some(Role::Observer) | None => Mark::EMPTY,
+            Some(_) => mark_at(facts, seat.roster.ledger, seat.standing.committed).unwrap_or(Mark::EMPTY),
+        }
     }
 
     /// Enough other members have said in this life in which epoch they are, and none of a later one counts: whatever this

@@ -161,7 +161,7 @@ const FOUND_BY: [(Flaw, u64); 15] = [
     (Flaw::AcknowledgeAlone, 0),
     (Flaw::CountAnyAck, 0),
     (Flaw::InLineTooEarly, 6),
-    (Flaw::AcceptLowerEpoch, 0),
+    (Flaw::AcceptLowerEpoch, 17),
 ];
 
 #[test]
