@@ -15,6 +15,7 @@ mod chunks;
 mod classify;
 mod descent;
 mod respond;
+mod roots;
 mod search;
 
 pub use self::{
@@ -22,6 +23,7 @@ pub use self::{
     classify::{Classified, Divergence, ForkSide, Uncomparable, classify, classify_states},
     descent::{Descent, DescentError},
     respond::{Content, Response, join_chunks, respond, split_chunks},
+    roots::{Likeness, RootsCompared, compare_roots},
     search::{Relation, Search, SearchError},
 };
 

@@ -24,10 +24,12 @@ pub const TRANSFER_STEPS_MAX: u64 = 8 * 1024;
 pub const BUNDLE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// Most steps of a bundle that is not a checkpoint: what comes after them is fetched as steps, or as another bundle.
 pub const BUNDLE_STEPS_MAX: u64 = 16 * 1024;
-/// Most bundles that are made or sent at the same time, for all peers; for each peer one.
-pub const BUNDLES_SERVED_MAX: usize = 2;
-/// How long the answer to a question for a bundle is waited for, in milliseconds: it has to be made first.
-pub const BUNDLE_ANSWER_MS: u64 = 120_000;
+/// Most bundles and roots that are made or sent at the same time, for all peers; for each peer one.
+pub const SERVED_MAX: usize = 2;
+/// How long the answer to a question for a bundle or for roots is waited for, in milliseconds: it has to be made first.
+pub const SERVED_ANSWER_MS: u64 = 120_000;
+/// Longest arguments of a view that a peer is asked for, in bytes.
+pub const VIEW_ARGS_MAX: usize = 4 * 1024;
 /// Longest evidence that is passed on in a frame, in bytes; longer evidence is fetched as a file.
 pub const EVIDENCE_FRAME_BYTES_MAX: usize = 60 * 1024;
 /// Most members of a ledger.

@@ -15,6 +15,7 @@
 mod ask;
 mod bundle;
 mod hello;
+mod roots;
 mod steps;
 mod vote;
 
@@ -23,8 +24,10 @@ pub use self::{
     ask::{Answer, Ask, ConsistencyPath, HeadPage, HeadsDigest, PlacedReceipt, Question, Refusal, Reply, Sending},
     bundle::{BundleOffer, BundleQuery},
     hello::{
-        ENROLMENT_DOMAIN, Enrolment, EnrolmentError, Hello, PROTOCOL_BUNDLES, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN,
+        ENROLMENT_DOMAIN, Enrolment, EnrolmentError, Hello, PROTOCOL_BUNDLES, PROTOCOL_ROOTS, PROTOCOL_VERSION,
+        PROTOCOL_VERSION_MIN,
     },
+    roots::{Projected, Roots, RootsQuery, View},
     steps::{Ack, Append, Standpoint, Step, Steps},
     vote::{Vote, VoteError},
 };

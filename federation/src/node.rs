@@ -26,19 +26,21 @@ mod ownership;
 mod peer;
 mod pursue;
 mod question;
+mod roots;
 mod seat;
+mod serving;
 mod work;
 
 pub use self::{
     action::{Action, Config, Finding},
-    bundles::CannotAsk,
     evidence::convicts,
     follow::Refused,
     peer::PeerView,
     seat::{SeatView, Service},
+    serving::CannotAsk,
 };
 
-use self::{bundles::Serving, peer::Peer, seat::Seat};
+use self::{peer::Peer, seat::Seat, serving::Serving};
 use crate::{
     ledgers::Ledgers,
     limits::{PEERS_MAX, SEATS_MAX},

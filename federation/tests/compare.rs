@@ -6,21 +6,21 @@ use proptest::{prelude::*, test_runner::Config};
 use reprise_federation::{
     LedgerHead, Ledgers, LocalHead, Mark, Message,
     compare::{
-        ChunkSearch, Divergence, ForkSide, Relation, Search, SearchError, Uncomparable, classify, classify_states,
-        heads_digest, join_chunks, respond, split_chunks,
+        ChunkSearch, Divergence, ForkSide, Likeness, Relation, Search, SearchError, Uncomparable, classify,
+        classify_states, compare_roots, heads_digest, join_chunks, respond, split_chunks,
     },
     ledgers::{EpochStart, contains, mark_at, subtree_roots},
-    message::{Answer, Ask, Question, Reply, Step},
+    message::{Answer, Ask, Projected, Question, Reply, Roots, Step},
 };
 use reprise_receipts::{
-    AttestationBody, EngineProfileDigest, InputDigest, LeafHash, LedgerId, LogRoot, PackageDigest, Receipt, SigningKey,
-    StateRoot, StateTrie,
+    AttestationBody, EngineProfileDigest, ExecutionRoot, InputDigest, LeafHash, LedgerId, LogRoot, PackageDigest,
+    Receipt, SigningKey, StateRoot, StateTrie,
     attestation::Attestation,
-    checkpoint::CheckpointRecord,
-    digest::{ChunkId, derive},
+    checkpoint::{CHECKPOINT_FORMAT, CheckpointClaim, CheckpointRecord},
+    digest::{ChunkId, ContinuityRoot, ProjectionRoot, derive},
     evidence::Evidence,
     log::LogTail,
-    snapshot::write_snapshot,
+    snapshot::{Manifest, SNAPSHOT_FORMAT, write_snapshot},
 };
 use std::collections::BTreeMap;
 use support::{
@@ -409,4 +409,68 @@ fn a_stream_of_chunks_comes_apart_as_it_was_put_together() {
     assert_eq!(split_chunks(&vec![0; 4 * 1_024]).map(|chunks| chunks.len()), Some(1_024));
     assert_eq!(split_chunks(&vec![0; 4 * 1_025]), None);
     assert_eq!(split_chunks(&[0xff; 64]), None);
+}
+
+/// A checkpoint of 8 receipts, after the checkpoints that lead to `before`.
+fn checkpoint(log: u8, state: u8, before: u8) -> CheckpointRecord {
+    let snapshot = Manifest {
+        format: SNAPSHOT_FORMAT,
+        state_root: StateRoot::from_bytes([state; 32]),
+        keys: 0,
+        bytes: 0,
+        first: None,
+    };
+    let log_root = LogRoot::from_bytes([log; 32]);
+    let (format, ledger) = (CHECKPOINT_FORMAT, ledger_id());
+    let claim = CheckpointClaim { format, ledger, size: 8, log_root, logical_time_ms: 5, snapshot };
+    claim.after(ContinuityRoot::from_bytes([before; 32]))
+}
+
+#[test]
+fn roots_are_compared_one_by_one() {
+    let projection = |number| Some(Projected::Root(ProjectionRoot::from_bytes([number; 32])));
+    let ours = Roots {
+        size: 9,
+        log_root: LogRoot::from_bytes([1; 32]),
+        state_root: StateRoot::from_bytes([2; 32]),
+        execution: ExecutionRoot::from_bytes([3; 32]),
+        checkpoint: Some(checkpoint(4, 5, 6)),
+        projection: projection(7),
+    };
+    let then = Some((LogRoot::from_bytes([4; 32]), StateRoot::from_bytes([5; 32])));
+    let names = ["log root", "state root", "execution root", "checkpoint", "continuity root", "projection root"];
+    let same = compare_roots(&ours, &ours, then);
+    assert_eq!(same.named(), names.map(|name| (name, Likeness::Same)));
+    assert_eq!(same.difference(), None);
+
+    // One root of the peer is another: it alone is named.
+    let other = [
+        (Roots { log_root: LogRoot::from_bytes([9; 32]), ..ours.clone() }, "log root"),
+        (Roots { state_root: StateRoot::from_bytes([9; 32]), ..ours.clone() }, "state root"),
+        (Roots { execution: ExecutionRoot::from_bytes([9; 32]), ..ours.clone() }, "execution root"),
+        (Roots { projection: projection(9), ..ours.clone() }, "projection root"),
+        (Roots { projection: Some(Projected::Refused), ..ours.clone() }, "projection root"),
+    ];
+    for (theirs, name) in other {
+        let compared = compare_roots(&ours, &theirs, then);
+        assert_eq!(compared.difference(), Some(name));
+        let differing = compared.named().into_iter().filter(|(_, likeness)| *likeness != Likeness::Same);
+        assert_eq!(differing.collect::<Vec<_>>(), [(name, Likeness::Differs)]);
+    }
+    // A checkpoint claims another log or another state than the receipts here give.
+    for wrong in [checkpoint(9, 5, 6), checkpoint(4, 9, 6)] {
+        let compared = compare_roots(&ours, &Roots { checkpoint: Some(wrong), ..ours.clone() }, then);
+        assert_eq!((compared.difference(), compared.continuity), (Some("checkpoint"), Likeness::Unknown));
+    }
+    // Another owner's line of checkpoints contradicts nothing, and neither does what one side lacks.
+    let apart = compare_roots(&ours, &Roots { checkpoint: Some(checkpoint(4, 5, 9)), ..ours.clone() }, then);
+    assert_eq!((apart.difference(), apart.checkpoint), (None, Likeness::Same));
+    assert_eq!(apart.continuity, Likeness::Unknown);
+    let lacking = Roots { checkpoint: None, projection: Some(Projected::Missing), ..ours.clone() };
+    let (here, there) = (compare_roots(&lacking, &ours, then), compare_roots(&ours, &lacking, None));
+    assert_eq!(
+        (here.checkpoint, here.continuity, here.projection),
+        (Likeness::Same, Likeness::Unknown, Likeness::Unknown)
+    );
+    assert_eq!((there.checkpoint, there.difference()), (Likeness::Unknown, None));
 }

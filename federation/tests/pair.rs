@@ -6,10 +6,13 @@ use reprise_federation::{
     Action, Config, Federation, Message, NodeKey, Quorum, Roster, Standing, Suspension,
     bundle::BundleOrder,
     compare::{Content, Divergence},
-    message::{Ask, BundleOffer, BundleQuery, Goodbye, Hello, Question, Refusal, Reply, Step},
+    message::{
+        Ask, BundleOffer, BundleQuery, Goodbye, Hello, Projected, Question, Refusal, Reply, Roots, RootsQuery, Step,
+        View,
+    },
     node::{CannotAsk, Service},
 };
-use reprise_receipts::{LedgerId, bundle::BundleKind, digest::BundleDigest};
+use reprise_receipts::{ExecutionRoot, LedgerId, LogRoot, StateRoot, bundle::BundleKind, digest::BundleDigest};
 use std::collections::VecDeque;
 use support::{
     keys,
@@ -22,12 +25,15 @@ struct Node {
     federation: Federation,
     ledger: MemoryLedger,
     roster: Roster,
+    /// Every standing that was made durable.
+    standings: Vec<Standing>,
     standing: Standing,
     acknowledged: u64,
     finals: Vec<u64>,
     found: Vec<Divergence>,
     answers: Vec<(u32, Option<Reply>)>,
     orders: Vec<(u64, BundleOrder)>,
+    wanted: Vec<(u64, RootsQuery)>,
 }
 
 struct Pair {
@@ -59,12 +65,14 @@ impl Node {
             federation,
             ledger,
             roster,
+            standings: Vec::new(),
             standing,
             acknowledged: 0,
             finals: Vec::new(),
             found: Vec::new(),
             answers: Vec::new(),
             orders: Vec::new(),
+            wanted: Vec::new(),
         }
     }
 
@@ -94,7 +102,11 @@ impl Node {
                 Action::Found(finding) => self.found.push(finding.divergence),
                 Action::Answered { request, reply, .. } => self.answers.push((request, reply)),
                 Action::Bundle { number, order, .. } => self.orders.push((number, order)),
-                Action::Persist(standing) => self.standing = standing,
+                Action::Roots { number, query } => self.wanted.push((number, query)),
+                Action::Persist(standing) => {
+                    self.standings.push(standing.clone());
+                    self.standing = standing;
+                }
                 Action::Lead { .. } | Action::Follow { .. } | Action::Suspended { .. } => {}
                 other => panic!("{other:?}"),
             }
@@ -210,6 +222,27 @@ fn the_owner_acknowledges_what_a_majority_has_and_windows_become_final() {
     for node in &pair.nodes {
         assert_eq!(node.finals, [8, 16, 20]);
     }
+}
+
+/// What the owner has and nobody else may be gone with the owner: whoever signed nothing of it can still give it up.
+#[test]
+fn a_member_that_lost_its_memory_takes_for_signed_only_what_is_committed() {
+    let mut pair = Pair::new([20, 20]);
+    let owner = &mut pair.nodes[0];
+    let step = owner.ledger.end.clone().order(ledger_id(), 1, b"only the owner has it");
+    owner.ledger.append(step);
+    owner.federation.advanced(pair.now_ms, ledger_id(), &owner.ledger);
+    owner.act(pair.now_ms, 1, &mut VecDeque::new());
+    pair.nodes[1].standing = Standing { rejoining: true, ..Standing::new(&pair.nodes[1].roster) };
+    pair.restart(1);
+    pair.run(1_000);
+    let replica = &pair.nodes[1];
+    let in_line = replica.standings.iter().find(|standing| !standing.rejoining).unwrap();
+    assert_eq!((in_line.signed.size, in_line.protected()), (20, 20));
+    assert_eq!(replica.ledger.size(), 21);
+    // From then on it counts, and signs.
+    pair.run(3_000);
+    assert_eq!((pair.nodes[0].acknowledged, pair.nodes[1].standing.last_final.size), (21, 21));
 }
 
 /// There is no second vote on what is signed, so the one that nobody has seen must come again.
@@ -365,16 +398,84 @@ fn a_bundle_that_takes_long_to_be_made_is_waited_for_and_then_given_up() {
     assert_eq!(pair.nodes[1].answers.last(), Some(&(asked, None)));
 }
 
+fn roots(size: u64) -> Roots {
+    Roots {
+        size,
+        log_root: LogRoot::from_bytes([1; 32]),
+        state_root: StateRoot::from_bytes([2; 32]),
+        execution: ExecutionRoot::from_bytes([3; 32]),
+        checkpoint: None,
+        projection: None,
+    }
+}
+
 #[test]
-fn a_peer_of_the_version_before_is_not_asked_for_bundles_and_may_not_ask() {
+fn roots_are_asked_for_made_and_told_or_refused_with_the_reason() {
+    let mut pair = Pair::new([20, 20]);
+    let (owner, ledger) = (pair.nodes[0].key, ledger_id());
+    let query = |size| RootsQuery { ledger, size, view: None };
+    let ask = |pair: &mut Pair, query: RootsQuery| {
+        let asked = pair.nodes[1].federation.ask_for_roots(pair.now_ms, owner, query).unwrap();
+        pair.settle();
+        let answer = pair.nodes[1].answers.last().filter(|(request, _)| *request == asked);
+        answer.and_then(|(_, reply)| reply.clone())
+    };
+    let refused = |why| Some(Reply::Refused(why));
+    let other = RootsQuery { ledger: LedgerId::from_bytes([9; 32]), ..query(5) };
+    assert_eq!(ask(&mut pair, other), refused(Refusal::NotShared));
+    assert_eq!(ask(&mut pair, query(21)), refused(Refusal::BeyondEnd));
+
+    let view = Some(View { name: "all".to_owned(), args: vec![1, 2] });
+    assert_eq!(ask(&mut pair, RootsQuery { view: view.clone(), ..query(20) }), None, "they are being made");
+    let (number, wanted) = pair.nodes[0].wanted.pop().unwrap();
+    assert_eq!((wanted.size, wanted.view.clone()), (20, view));
+    assert_eq!(ask(&mut pair, query(20)), refused(Refusal::Busy), "one for each peer");
+    let told = Roots { projection: Some(Projected::Refused), ..roots(20) };
+    assert!(wanted.is_met_by(&told) && !wanted.is_met_by(&roots(20)) && !query(19).is_met_by(&roots(20)));
+    pair.nodes[0].federation.roots_made(number, Ok(told.clone()));
+    pair.settle();
+    assert_eq!(pair.nodes[1].answers.last().unwrap().1, Some(Reply::Roots(Box::new(told))));
+
+    assert_eq!(ask(&mut pair, query(7)), None, "there is room again");
+    let (number, _) = pair.nodes[0].wanted.pop().unwrap();
+    pair.nodes[0].federation.roots_made(number, Err(Refusal::NotMade));
+    pair.settle();
+    assert_eq!(pair.nodes[1].answers.last().unwrap().1, refused(Refusal::NotMade));
+}
+
+/// The replica says that it speaks no later version.
+fn of_version(version: u16) -> Pair {
     let mut pair = Pair::new([20, 20]);
     let replica = keys(1);
-    let older = Message::Hello(Hello { version_min: 2, version_max: 2, ..Hello::new(replica.enrolment()) });
+    let older = Message::Hello(Hello { version_min: 2, version_max: version, ..Hello::new(replica.enrolment()) });
     let node = &mut pair.nodes[0];
     node.federation.disconnected(replica.id());
     node.federation.connected(0, replica.id());
     node.federation.handle(0, replica.id(), older, &node.ledger);
-    assert_eq!(node.federation.peers().next().unwrap().version, 2);
+    assert_eq!(node.federation.peers().next().unwrap().version, version);
+    while node.federation.poll().is_some() {}
+    pair
+}
+
+#[test]
+fn a_peer_of_version_3_is_asked_for_bundles_but_not_for_roots() {
+    let mut pair = of_version(3);
+    let (node, replica) = (&mut pair.nodes[0], keys(1).id());
+    let query = BundleQuery { ledger: ledger_id(), kind: BundleKind::Replay, from: 0, to: None, transfer: 7 };
+    assert!(node.federation.ask_for_bundle(0, replica, query).is_ok());
+    let query = RootsQuery { ledger: ledger_id(), size: 20, view: None };
+    assert_eq!(node.federation.ask_for_roots(0, replica, query.clone()), Err(CannotAsk::Version(3)));
+    while node.federation.poll().is_some() {}
+    let question = Question::Roots(query);
+    node.federation.handle(0, replica, Message::Ask(Ask { request: 2, question }), &node.ledger);
+    let told = std::iter::from_fn(|| node.federation.poll());
+    assert!(told.into_iter().any(|action| matches!(action, Action::Disconnect { reason: Goodbye::Protocol, .. })));
+}
+
+#[test]
+fn a_peer_of_the_version_before_is_not_asked_for_bundles_and_may_not_ask() {
+    let mut pair = of_version(2);
+    let (node, replica) = (&mut pair.nodes[0], keys(1));
     let query = BundleQuery { ledger: ledger_id(), kind: BundleKind::Replay, from: 0, to: None, transfer: 7 };
     assert_eq!(node.federation.ask_for_bundle(0, replica.id(), query), Err(CannotAsk::Version(2)));
     let stranger = keys(9).id();

@@ -13,6 +13,7 @@
 //! | [`own`], `reconcile` | the node's own ledger, whose policy decides about differences, and carrying that out |
 //! | `roster` | who shares which ledger |
 //! | `bundles` | bundles made for peers, fetched from them, and the beginning of a ledger on a new member |
+//! | `roots` | the roots of a ledger, told to peers and compared with theirs |
 //! | [`rejected`] | what peers sent and was rejected, in files |
 //! | `standing` | what this node has promised and signed, in files |
 //! | [`world`] | what a node takes from outside: keys, time, randomness, files, threads |
@@ -37,6 +38,7 @@ pub mod own;
 mod owner;
 mod reconcile;
 pub mod rejected;
+mod roots;
 mod roster;
 mod run;
 mod standing;

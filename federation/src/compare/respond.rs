@@ -97,8 +97,8 @@ fn answer(
             within(ledger, 0)?;
             Ok(Reply::Snapshot(facts.snapshot(*ledger).ok_or(Refusal::Pruned)?))
         }
-        // Its answer takes a file to be made: see `bundle::plan`.
-        Question::Bundle(_) => Err(Refusal::NotMade),
+        // Their answers have to be made first: see `node::bundles` and `node::roots`.
+        Question::Bundle(_) | Question::Roots(_) => Err(Refusal::NotMade),
         Question::Chunks { ledger, transfer, ids } => {
             within(ledger, 0)?;
             let (reply, content) = chunks(facts, *ledger, ids)?;

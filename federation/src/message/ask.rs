@@ -2,6 +2,7 @@
 
 use super::{
     bundle::{BundleOffer, BundleQuery},
+    roots::{Roots, RootsQuery},
     rule,
 };
 use crate::{
@@ -124,6 +125,8 @@ pub enum Question {
     },
     /// A bundle, over a stream. Only to a node that speaks version 3.
     Bundle(BundleQuery),
+    /// The roots after so many receipts. Only to a node that speaks version 4.
+    Roots(RootsQuery),
 }
 
 /// What is answered. The variants keep their numbers for ever.
@@ -149,6 +152,8 @@ pub enum Reply {
     Refused(Refusal),
     /// A stream with a bundle follows.
     Bundle(BundleOffer),
+    /// The roots that were asked for.
+    Roots(Box<Roots>),
 }
 
 /// Heads in the order of their ledgers.
@@ -198,8 +203,8 @@ pub enum Refusal {
     /// Too much is under way.
     #[error("too much is under way; ask again later")]
     Busy,
-    /// What was asked for as a bundle cannot be made here: nobody has signed that far, it does not hold, or it is too long.
-    #[error("the bundle cannot be made there")]
+    /// What was asked for cannot be made here: nobody has signed that far, it does not hold, or it is too long.
+    #[error("what is asked for cannot be made there")]
     NotMade,
 }
 
@@ -223,6 +228,7 @@ impl Question {
             }
             Self::Chunks { ids, .. } => rule(!ids.is_empty(), "at least one chunk is asked for"),
             Self::Bundle(query) => query.validate(),
+            Self::Roots(query) => query.validate(),
         }
     }
 }
@@ -247,6 +253,7 @@ impl Reply {
             Self::Sending(sending) => rule(sending.bytes <= TRANSFER_BYTES_MAX, "a transfer has at most 8 MiB"),
             Self::Snapshot(record) => record.validate(),
             Self::Bundle(offer) => offer.validate(),
+            Self::Roots(roots) => roots.validate(),
             Self::Same | Self::Continuity(_) | Self::Subtrees(_) | Self::Refused(_) => Ok(()),
         }
     }

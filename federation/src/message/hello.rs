@@ -6,11 +6,13 @@ use reprise_receipts::{PublicKey, SigningKey, attestation::Signature};
 use serde::{Deserialize, Serialize};
 
 /// The highest version of the protocol that this code speaks.
-pub const PROTOCOL_VERSION: u16 = 3;
-/// The lowest one: without bundles.
+pub const PROTOCOL_VERSION: u16 = 4;
+/// The lowest one: without bundles, without roots.
 pub const PROTOCOL_VERSION_MIN: u16 = 2;
 /// The first version with [`Question::Bundle`](super::Question::Bundle).
 pub const PROTOCOL_BUNDLES: u16 = 3;
+/// The first version with [`Question::Roots`](super::Question::Roots).
+pub const PROTOCOL_ROOTS: u16 = 4;
 /// First bytes of everything that is signed as an enrolment.
 pub const ENROLMENT_DOMAIN: &[u8] = b"reprise enrolment v1\n";
 

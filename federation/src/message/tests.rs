@@ -27,8 +27,8 @@ fn versions_must_meet() {
     let hello = Hello::new(Enrolment::new(&secret(1), &secret(2)));
     let with = |version_min, version_max| Hello { version_min, version_max, ..hello.clone() }.version_with_us();
     assert_eq!(hello.version_with_us(), Some(PROTOCOL_VERSION));
-    assert_eq!((with(0, 9), with(3, 9), with(2, 2), with(0, 2)), (Some(3), Some(3), Some(2), Some(2)));
-    assert_eq!((with(0, 1), with(4, 9)), (None, None));
+    assert_eq!((with(0, 9), with(3, 9), with(2, 2), with(0, 2)), (Some(4), Some(4), Some(2), Some(2)));
+    assert_eq!((with(0, 1), with(5, 9)), (None, None));
     let backwards = Message::Hello(Hello { version_min: 2, version_max: 1, ..hello });
     assert!(backwards.validate().is_err());
 }
@@ -118,6 +118,15 @@ fn messages_keep_their_bounds() {
     };
     assert!(offer(1, 1) && !offer(0, 1) && !offer(1, 0));
     assert!(offer(1, crate::limits::BUNDLE_BYTES_MAX) && !offer(1, crate::limits::BUNDLE_BYTES_MAX + 1));
+    let roots = |size, name: &str, args: usize| {
+        let view = Some(View { name: name.to_owned(), args: vec![7; args] });
+        let question = Question::Roots(RootsQuery { ledger, size, view });
+        Message::Ask(Ask { request: 1, question }).validate().is_ok()
+    };
+    assert!(roots(1, "v", 4_096) && !roots(0, "v", 0) && !roots(LOG_SIZE_MAX + 1, "v", 0));
+    assert!(
+        !roots(1, "", 0) && roots(1, &"v".repeat(128), 0) && !roots(1, &"v".repeat(129), 0) && !roots(1, "v", 4_097)
+    );
     let range = |first, end, of, bytes_max| {
         let question = Question::Range { ledger, first, end, of, transfer: 1, bytes_max };
         Message::Ask(Ask { request: 1, question }).validate().is_ok()

@@ -4,7 +4,7 @@ use crate::{
     bundle::BundleOrder,
     compare::{Content, Divergence},
     membership::{Standing, Suspension},
-    message::{Goodbye, Mark, Message, NodeKey, Reply, Step},
+    message::{Goodbye, Mark, Message, NodeKey, Reply, RootsQuery, Step},
     plan::Remedy,
     quarantine::Rejected,
     window::FinalWindow,
@@ -74,6 +74,13 @@ pub enum Action {
         transfer: u64,
         /// What is asked for.
         order: BundleOrder,
+    },
+    /// Find out the roots that are asked for, then call `roots_made` with the number.
+    Roots {
+        /// Number of this piece of work.
+        number: u64,
+        /// What is asked for.
+        query: RootsQuery,
     },
     /// End the connection.
     Disconnect {
@@ -211,6 +218,7 @@ impl Action {
             Self::Found(finding) | Self::Decide { finding, .. } => Some(finding.ledger),
             Self::Stream { .. }
             | Self::Bundle { .. }
+            | Self::Roots { .. }
             | Self::Disconnect { .. }
             | Self::Answered { .. }
             | Self::Evidence(_)

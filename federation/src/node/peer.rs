@@ -53,8 +53,9 @@ pub(super) enum Purpose {
     Steps(LedgerId, u64),
     /// The driver asked, under this number.
     Driver(u32),
-    /// The driver asked for a bundle, under this number. How long it takes says nothing about the round trip.
-    Bundle(u32),
+    /// The driver asked for something that is made first, under this number. How long it takes says nothing about the round
+    /// trip.
+    Made(u32),
 }
 
 /// What is known of a peer, for people.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     compare::{Divergence, classify_states, heads_digest, respond},
     ledgers::{LedgerHead, Ledgers, contains},
-    limits::BUNDLE_ANSWER_MS,
+    limits::SERVED_ANSWER_MS,
     membership::Suspension,
     message::{Answer, Ask, Mark, Message, NodeKey, Question, Reply},
     quarantine::Reason,
@@ -37,7 +37,7 @@ impl Federation {
         self.numbers.request = self.numbers.request.wrapping_add(1);
         let request = self.numbers.request;
         let wait_ms = match purpose {
-            Purpose::Bundle(_) => BUNDLE_ANSWER_MS,
+            Purpose::Made(_) => SERVED_ANSWER_MS,
             _ => peer.score.deadline_ms(),
         };
         let deadline_ms = now_ms.saturating_add(wait_ms);
@@ -47,8 +47,10 @@ impl Federation {
     }
 
     pub(super) fn on_ask(&mut self, now_ms: u64, from: NodeKey, ask: &Ask, facts: &dyn Ledgers) {
-        if let Question::Bundle(query) = &ask.question {
-            return self.on_bundle_query(now_ms, from, ask.request, query, facts);
+        match &ask.question {
+            Question::Bundle(query) => return self.on_bundle_query(now_ms, from, ask.request, query, facts),
+            Question::Roots(query) => return self.on_roots_query(now_ms, from, ask.request, query, facts),
+            _ => {}
         }
         let response = respond(&ask.question, &self.shared(from, facts), facts);
         self.send(from, Message::Answer(Answer { request: ask.request, reply: response.reply }));
@@ -61,7 +63,7 @@ impl Federation {
         let Some(peer) = self.peers.get_mut(&from) else { return };
         // An answer to nothing is late, or made up; neither is worth an answer.
         let Some(asked) = peer.asked.remove(&answer.request) else { return };
-        if !matches!(asked.purpose, Purpose::Bundle(_)) {
+        if !matches!(asked.purpose, Purpose::Made(_)) {
             peer.score.answered(now_ms.saturating_sub(asked.sent_ms));
         }
         match asked.purpose {
@@ -77,7 +79,7 @@ impl Federation {
                     this.on_steps_answer(now_ms, from, &answer.reply, transfer, seat, facts);
                 });
             }
-            Purpose::Driver(request) | Purpose::Bundle(request) => {
+            Purpose::Driver(request) | Purpose::Made(request) => {
                 self.outbox.push_back(Action::Answered { from, request, reply: Some(answer.reply) });
             }
         }
@@ -119,7 +121,7 @@ impl Federation {
             let ledger = match purpose {
                 Purpose::Search(ledger) | Purpose::Fork(ledger) | Purpose::Steps(ledger, _) => ledger,
                 Purpose::Heads => continue,
-                Purpose::Driver(request) | Purpose::Bundle(request) => {
+                Purpose::Driver(request) | Purpose::Made(request) => {
                     self.outbox.push_back(Action::Answered { from: node, request, reply: None });
                     continue;
                 }

@@ -334,6 +334,9 @@ impl SimNode {
                 federation.bundle_made(number, Err(Refusal::NotMade));
                 federation.bundle_ended(number);
             }),
+            Action::Roots { number, .. } => self.call(|federation, _| {
+                federation.roots_made(number, Err(Refusal::NotMade));
+            }),
             Action::Disconnect { from, .. } => out.push(Out::Disconnect { from }),
             Action::Persist(standing) => self.persist(standing, invariants),
             Action::Apply { from, first, steps, work, .. } => {

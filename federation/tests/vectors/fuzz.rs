@@ -28,7 +28,7 @@ use std::{
 /// Frames of a run without a time.
 const FRAMES: u64 = 30_000;
 
-const MAKERS: [fn(&mut Random) -> Message; 28] = [
+const MAKERS: [fn(&mut Random) -> Message; 30] = [
     kinds::hello,
     kinds::ask_digest,
     kinds::ask_heads,
@@ -40,6 +40,7 @@ const MAKERS: [fn(&mut Random) -> Message; 28] = [
     kinds::ask_snapshot,
     kinds::ask_chunks,
     kinds::ask_bundle,
+    kinds::ask_roots,
     kinds::answer_same,
     kinds::answer_heads,
     kinds::answer_continuity,
@@ -50,6 +51,7 @@ const MAKERS: [fn(&mut Random) -> Message; 28] = [
     kinds::answer_snapshot,
     kinds::answer_refused,
     kinds::answer_bundle,
+    kinds::answer_roots,
     kinds::append,
     kinds::ack,
     kinds::claim,
@@ -93,6 +95,10 @@ fn aim(message: &mut Message, random: &mut Random, size: u64) {
                 *end = *of;
             }
             Question::Bundle(query) => query.ledger = ledger_id(),
+            Question::Roots(query) => {
+                query.ledger = ledger_id();
+                near(random, &mut query.size);
+            }
         },
         Message::Answer(answer) => {
             answer.request = random.below(40) as u32;

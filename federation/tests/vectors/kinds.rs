@@ -9,15 +9,16 @@ use reprise_federation::{
     membership::STANDING_FORMAT,
     message::{
         Ack, Answer, Append, Ask, BundleOffer, BundleQuery, Claim, Enrolment, EvidenceNote, Goodbye, HeadPage,
-        HeadsDigest, Hello, PlacedReceipt, Promise, Question, Refusal, Reply, Sending, Standpoint, Step, Steps, Vote,
+        HeadsDigest, Hello, PlacedReceipt, Projected, Promise, Question, Refusal, Reply, Roots, RootsQuery, Sending,
+        Standpoint, Step, Steps, View, Vote,
     },
 };
 use reprise_receipts::{
     Attestation, AttestationBody, ExecutionRoot, LeafHash, LedgerId, LogRoot, PublicKey, SigningKey, StateRoot,
     attestation::Signature,
     bundle::BundleKind,
-    checkpoint::{CHECKPOINT_FORMAT, CheckpointClaim},
-    digest::{BundleDigest, ChunkId, ContinuityRoot},
+    checkpoint::{CHECKPOINT_FORMAT, CheckpointClaim, CheckpointRecord},
+    digest::{BundleDigest, ChunkId, ContinuityRoot, ProjectionRoot},
     log::LOG_SIZE_MAX,
     snapshot::{Manifest, SNAPSHOT_FORMAT},
 };
@@ -140,6 +141,13 @@ pub fn ask_bundle(random: &mut Random) -> Message {
     ask(random, Question::Bundle(query))
 }
 
+pub fn ask_roots(random: &mut Random) -> Message {
+    let name = format!("view-{}", random.below(1_000));
+    let view = random.option(|random| View { name, args: random.bytes(60) });
+    let query = RootsQuery { ledger: ledger(random), size: size(random).max(1), view };
+    ask(random, Question::Roots(query))
+}
+
 pub fn answer_same(random: &mut Random) -> Message {
     answer(random, Reply::Same)
 }
@@ -199,7 +207,7 @@ pub fn answer_sending(random: &mut Random) -> Message {
     answer(random, Reply::Sending(sending))
 }
 
-pub fn answer_snapshot(random: &mut Random) -> Message {
+fn checkpoint(random: &mut Random, size: impl Fn(&mut Random) -> u64) -> CheckpointRecord {
     let keys = random.number() % (1 << 30);
     let claim = CheckpointClaim {
         format: CHECKPOINT_FORMAT,
@@ -215,8 +223,30 @@ pub fn answer_snapshot(random: &mut Random) -> Message {
             first: (keys > 0).then(|| ChunkId::from_bytes(random.digest())),
         },
     };
-    let record = claim.after(ContinuityRoot::from_bytes(random.digest()));
+    claim.after(ContinuityRoot::from_bytes(random.digest()))
+}
+
+pub fn answer_snapshot(random: &mut Random) -> Message {
+    let record = checkpoint(random, size);
     answer(random, Reply::Snapshot(record))
+}
+
+pub fn answer_roots(random: &mut Random) -> Message {
+    let size = size(random).max(1);
+    let projected = |random: &mut Random| match random.below(3) {
+        0 => Projected::Refused,
+        1 => Projected::Missing,
+        _ => Projected::Root(ProjectionRoot::from_bytes(random.digest())),
+    };
+    let roots = Roots {
+        size,
+        log_root: LogRoot::from_bytes(random.digest()),
+        state_root: StateRoot::from_bytes(random.digest()),
+        execution: ExecutionRoot::from_bytes(random.digest()),
+        checkpoint: random.option(|random| checkpoint(random, |random| 1 + random.below(size))),
+        projection: random.option(projected),
+    };
+    answer(random, Reply::Roots(Box::new(roots)))
 }
 
 pub fn answer_refused(random: &mut Random) -> Message {

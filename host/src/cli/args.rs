@@ -14,7 +14,7 @@ pub(crate) use again::{ReplayOptions, VerifyOptions};
 pub(crate) use class::Class;
 pub(crate) use history::{CheckpointCommand, DoctorOptions, QuarantineCommand, RecoverCommand, SetOptions, Which};
 pub(crate) use log::{ArchiveCommand, ArchiveOptions, CheckProofOptions, LogCommand};
-pub(crate) use node::{FederationCommand, GrantOptions, NodeCommand, ReconcileOptions};
+pub(crate) use node::{CompareOptions, FederationCommand, GrantOptions, NodeCommand, ReconcileOptions};
 pub(crate) use peer::PeerCommand;
 pub(crate) use portable::{
     BundleCommand, EvidenceCommand, ExportOptions, FetchOptions, KindArg, MakeCommand, PairOptions, TrustArgs,

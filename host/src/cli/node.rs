@@ -1,7 +1,7 @@
 //! `reprise node`, `reprise peers`, `reprise federation`: a node that runs, and commands that reach it.
 
 use super::{
-    args::{FederationCommand, FetchOptions, NodeCommand, ReconcileOptions, SubmitOptions},
+    args::{CompareOptions, FederationCommand, FetchOptions, NodeCommand, ReconcileOptions, SubmitOptions},
     error::{CliError, Exit},
     grant,
     inside::{self, Inside},
@@ -17,6 +17,7 @@ use crate::{
         control::Wanted,
     },
     journal::Journal,
+    succession,
 };
 use reprise_receipts::bundle::BundleKind;
 use serde_json::{Map, Value};
@@ -78,6 +79,7 @@ pub(crate) fn peers(dir: &Path, print: &Printer) -> Result<Exit, CliError> {
 pub(crate) fn federation(command: &FederationCommand, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
     match command {
         FederationCommand::Status => rows(running(dir)?.ask(&Wanted::Federation).map_err(gone)?, print),
+        FederationCommand::Compare(options) => return compare(options, dir, print),
         FederationCommand::Take { ledger, grant } => return grant::take(dir, ledger, grant, print),
         FederationCommand::Resume { ledger } => {
             let answer = running(dir)?.ask(&Wanted::Resume { ledger: ledger.clone() }).map_err(gone)?;
@@ -87,6 +89,29 @@ pub(crate) fn federation(command: &FederationCommand, dir: &Path, print: &Printe
         }
     }
     Ok(Exit::Done)
+}
+
+fn compare(options: &CompareOptions, dir: &Path, print: &Printer) -> Result<Exit, CliError> {
+    let CompareOptions { ledger, peers, receipts, view, args } = options;
+    let wanted = Wanted::Compare {
+        ledger: ledger.clone(),
+        peers: peers.clone(),
+        receipts: *receipts,
+        view: view.clone(),
+        args: succession::hex(&text::parse_bytes(args)?),
+    };
+    let answer = running(dir)?.ask(&wanted).map_err(gone)?;
+    if let Some(error) = answer["error"].as_str() {
+        return Err(CliError::Refusal(error.to_owned()));
+    }
+    let has = |verdict| answer.as_array().is_some_and(|rows| rows.iter().any(|row| row["verdict"] == verdict));
+    let exit = match (has("divergent"), has("incomparable")) {
+        (true, _) => Exit::Refused,
+        (false, true) => Exit::Incomparable,
+        (false, false) => Exit::Done,
+    };
+    rows(answer, print);
+    Ok(exit)
 }
 
 /// `reprise bundle fetch`.

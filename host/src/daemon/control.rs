@@ -5,7 +5,7 @@
 //! `{"do":"reconcile","ledger":null,"act":false}`, `{"do":"advance","ledger":"...","to_ms":0}`,
 //! `{"do":"stands","ledger":"...","package":null}`, `{"do":"order","ledger":"...","id":"...","command":"..."}`,
 //! `{"do":"drivers","ledger":"...","set":{},"unset":[]}`, `{"do":"command","arguments":["..."],"directory":"..."}`,
-//! `fetch-bundle` with what is wanted, or `{"do":"submit","ledger":"..."}`. All but the last are answered with one line;
+//! `fetch-bundle` and `compare` with what is wanted, or `{"do":"submit","ledger":"..."}`. All but the last are answered with one line;
 //! that of a `command` has what goes to standard output and to standard error, and the exit code:
 //! `{"out":"...","errors":"...","exit":0}`. What cannot be done is answered with `error`, and with `fault` when that is the
 //! node's. After `submit` come events, one a line, as in a file; each is answered with one line as soon as its answer
@@ -21,12 +21,14 @@ use super::{
     bundles::Wish,
     commands::{Asked, JournalDesk},
     happening::{Happening, Query, Reply},
+    roots::CompareWish,
 };
 use crate::{
     events::{self, LINE_BYTES_MAX},
     pipeline::{Advanced, Answer},
     succession,
 };
+use reprise_federation::{limits::VIEW_ARGS_MAX, message::View};
 use serde_json::{Value, json};
 use std::{
     fs, io,
@@ -142,6 +144,16 @@ pub(super) async fn command(
             let wish = |reply| Wish { ledger, peer, kind: kind.into(), from, to: end, out, reply };
             answer(&mut to, &fetch_bundle(happenings, wish).await).await
         }
+        Ok(Wanted::Compare { ledger, peers, receipts, view, args }) => {
+            let told = match view.map(|name| named_view(name, &args)).transpose() {
+                Ok(view) => {
+                    let wish = |reply| CompareWish { ledger, peers, receipts, view, reply };
+                    operate::ask(happenings, |reply| Happening::Compare(Box::new(wish(reply)))).await
+                }
+                Err(why) => Err(why),
+            };
+            answer(&mut to, &told.unwrap_or_else(operate::wrong)).await
+        }
         Ok(Wanted::Checkpoint { ledger }) => {
             let told = match &desk.journal {
                 Some(journal) => journal.checkpoint(&ledger, happenings).await,
@@ -184,6 +196,12 @@ async fn fetch_bundle(
 ) -> Value {
     let fetched = operate::ask(happenings, |reply| Happening::FetchBundle(Box::new(wish(reply)))).await;
     fetched.unwrap_or_else(operate::wrong)
+}
+
+fn named_view(name: String, args: &str) -> Result<View, String> {
+    let args = succession::parse_hex(args).ok_or("the arguments are not hexadecimal")?;
+    View::new(name, args)
+        .ok_or_else(|| format!("a view's name has 1 to 128 bytes, its arguments at most {VIEW_ARGS_MAX}"))
 }
 
 async fn resume(happenings: &mpsc::Sender<Happening>, ledger: String) -> Value {

@@ -21,6 +21,7 @@ use super::{
     owner::Owner,
     reconcile::Reconciler,
     rejected::RejectedStore,
+    roots::Comparison,
     world::World,
 };
 use crate::{
@@ -74,6 +75,8 @@ pub(super) struct Driver {
     pub(super) rejected: Option<RejectedStore>,
     /// Bundles for peers and of peers.
     pub(super) bundles: Bundles,
+    /// What operators want compared with peers.
+    pub(super) comparisons: Vec<Comparison>,
 }
 
 /// A ledger that is served.
@@ -178,9 +181,7 @@ impl Driver {
             Happening::Gone { number, from } => {
                 if self.is_current(&from, number) {
                     self.sessions.remove(&from);
-                    self.federation.disconnected(NodeKey(from));
-                    self.asked_in_vain(NodeKey(from));
-                    self.bundles_gone(NodeKey(from));
+                    self.gone(NodeKey(from));
                 }
             }
             Happening::Answered { ledger, answer } => {
@@ -235,6 +236,8 @@ impl Driver {
             Happening::BundleCame { transfer, end } => self.end_fetch(transfer, *end),
             Happening::Begun(begun) => self.ledger_begun(*begun),
             Happening::FetchBundle(wish) => self.wish_bundle(*wish),
+            Happening::RootsFound { wanted_for, found } => self.roots_found(wanted_for, found),
+            Happening::Compare(wish) => self.compare_ledger(*wish),
             Happening::Currency { reply } => drop(reply.send(self.currency())),
             Happening::Query { query, reply } => {
                 let _ = reply.send(self.report(query));
@@ -246,15 +249,21 @@ impl Driver {
         let key = session.key();
         if let Some((_, old)) = self.sessions.insert(key, (number, session)) {
             old.close(Code::Replaced);
-            self.federation.disconnected(NodeKey(key));
-            self.asked_in_vain(NodeKey(key));
-            self.bundles_gone(NodeKey(key));
+            self.gone(NodeKey(key));
         }
         // What was sent over an earlier connection may not have come.
         for served in self.ledgers.values_mut() {
             served.attested.remove(&key);
         }
         self.federation.connected(now_ms, NodeKey(key));
+    }
+
+    /// A connection is there no more: nothing that was asked over it is answered.
+    fn gone(&mut self, peer: NodeKey) {
+        self.federation.disconnected(peer);
+        self.asked_in_vain(peer);
+        self.bundles_gone(peer);
+        self.roots_gone(peer);
     }
 
     fn frame(&mut self, now_ms: u64, from: NodeKey, frame: &[u8]) {

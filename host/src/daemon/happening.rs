@@ -5,6 +5,7 @@ use super::{
     commands::Currency,
     deliverer::Settled,
     reconcile::{Looked, Remains, Restored},
+    roots::{CompareWish, NoRoots, RootsFor},
 };
 use crate::{
     effects::config::{Change, Drivers},
@@ -14,7 +15,7 @@ use crate::{
     orderer::Proposal,
     pipeline::{Advanced, Answer},
 };
-use reprise_federation::message::Step;
+use reprise_federation::message::{Roots, Step};
 use reprise_receipts::{LedgerId, PublicKey};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -70,6 +71,10 @@ pub(super) enum Happening {
     Begun(Box<Begun>),
     /// An operator wants a bundle of a peer.
     FetchBundle(Box<Wish>),
+    /// What this node has of a ledger after so many receipts was found out, or cannot be.
+    RootsFound { wanted_for: RootsFor, found: Result<Box<Roots>, NoRoots> },
+    /// An operator wants to know who has what.
+    Compare(Box<CompareWish>),
     /// An operator lifts the suspension of a ledger.
     Resume { ledger: String, reply: oneshot::Sender<Result<(), String>> },
     /// An operator wants a checkpoint of a ledger now: its number here, and how many receipts it has at least.

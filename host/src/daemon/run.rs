@@ -211,6 +211,7 @@ fn driver(
         reconciler: Reconciler::new(own_ledger),
         rejected,
         bundles,
+        comparisons: Vec::new(),
         facts: Facts::new(node.journal().clone()),
         names,
         ledgers: BTreeMap::new(),

@@ -1,13 +1,17 @@
-//! A member that lies about bundles: its end of the link is in this process, and says what no node would.
+//! A member that lies about bundles and roots: its end of the link is in this process, and says what no node would.
 
 use crate::{bench::events, cluster::Cluster};
 use reprise::link::{Event, Link, LinkConfig, Session};
 use reprise_federation::{
     Message,
-    message::{Answer, BundleOffer, BundleQuery, Enrolment, Hello, Question, Refusal, Reply},
+    message::{Answer, BundleOffer, BundleQuery, Enrolment, Hello, Question, Refusal, Reply, Roots},
 };
 use reprise_receipts::{SigningKey, bundle::BundleKind, digest::BundleDigest};
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::runtime::{Builder, Runtime};
 
 /// What it does when it is asked for a replay bundle.
@@ -17,6 +21,8 @@ pub enum Lie {
     ShorterThanAnnounced,
     NothingComes,
     OfAnotherLedger,
+    /// Its bundles are not asked for: it tells the roots that it is told to tell.
+    Roots,
 }
 
 impl Lie {
@@ -38,6 +44,7 @@ struct Liar {
     /// A good bundle, its end, and a good one of another ledger of the same length of history.
     bundle: Vec<u8>,
     end: u64,
+    roots: Arc<Mutex<Option<Roots>>>,
 }
 
 impl Hostile {
@@ -59,9 +66,14 @@ impl Hostile {
         let file = owner.file("lie.bundle", "");
         std::fs::remove_file(&file).unwrap();
         owner.run(&["bundle", "export", "incident", "--kind", "replay", "--out", &file]).says(0, &[]);
-        let liar = Liar { lie, bundle: std::fs::read(&file).unwrap(), end: owner.receipts() };
+        let liar = Liar { lie, bundle: std::fs::read(&file).unwrap(), end: owner.receipts(), roots: Arc::default() };
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { runtime, liar }
+    }
+
+    /// What it answers from now on when it is asked for roots.
+    pub fn tells(&self, roots: Roots) {
+        *self.liar.roots.lock().unwrap() = Some(roots);
     }
 
     /// Keeps up a connection to a node.
@@ -108,6 +120,10 @@ impl Liar {
                 return self.lie(session, request, query).await;
             }
             Question::Digest(_) => Reply::Same,
+            Question::Roots(_) => match self.roots.lock().unwrap().clone() {
+                Some(roots) => Reply::Roots(Box::new(roots)),
+                None => Reply::Refused(Refusal::NotMade),
+            },
             Question::Bundle(_) => Reply::Refused(Refusal::Pruned),
             _ => Reply::Refused(Refusal::NotShared),
         };
@@ -121,7 +137,7 @@ impl Liar {
         let reply = Reply::Bundle(offer);
         let _ = session.send(Message::Answer(Answer { request, reply }).to_frame()).await;
         match self.lie {
-            Lie::OfAnotherLedger => {}
+            Lie::OfAnotherLedger | Lie::Roots => {}
             Lie::NothingComes => return session.close(reprise::link::Code::Done),
             Lie::OneByteIsAnother => {
                 let middle = bytes.len() / 2;

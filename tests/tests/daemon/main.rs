@@ -11,6 +11,7 @@ mod kills;
 mod operators;
 mod reads;
 mod reconcile;
+mod roots;
 mod succession;
 
 use bench::{events, fixture};

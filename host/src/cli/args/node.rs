@@ -39,11 +39,32 @@ pub(crate) enum FederationCommand {
         #[arg(long, value_name = "FILE")]
         grant: PathBuf,
     },
+    /// What members have after the same number of receipts: log, state, execution, checkpoint, and what a view says. Prints
+    /// match, divergent at which root, or incomparable and why, for each
+    Compare(CompareOptions),
     /// Lift the suspension of a ledger; what is still wrong suspends it again
     Resume {
         /// Name, or the first digits of its id
         ledger: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareOptions {
+    /// Name, or the first digits of its id
+    pub(crate) ledger: String,
+    /// With this member, as the configuration calls it; may be given again; with all when absent
+    #[arg(long = "with", value_name = "PEER")]
+    pub(crate) peers: Vec<String>,
+    /// After so many receipts; as many as all of them have when absent
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) receipts: Option<u64>,
+    /// Let every node run this view of the policy, and compare the projections
+    #[arg(long, value_name = "VIEW")]
+    pub(crate) view: Option<String>,
+    /// Arguments for the view
+    #[arg(long, default_value = "", requires = "view")]
+    pub(crate) args: String,
 }
 
 #[derive(Debug, Args)]

@@ -24,7 +24,9 @@ impl Command {
             Self::Init | Self::Advance(_) | Self::Replay(_) | Self::Checkpoint(_) | Self::Peer(_) => Vec::new(),
             Self::Peers | Self::Reconcile(_) | Self::Status | Self::Bench(_) | Self::Drill(_) => Vec::new(),
             Self::Federation(FederationCommand::Take { grant, .. }) => vec![grant],
-            Self::Federation(FederationCommand::Status | FederationCommand::Resume { .. }) => Vec::new(),
+            Self::Federation(
+                FederationCommand::Status | FederationCommand::Resume { .. } | FederationCommand::Compare(_),
+            ) => Vec::new(),
             Self::Scenario(ScenarioCommand::Run(options) | ScenarioCommand::Check(options)) => {
                 options.files.iter_mut().chain(&mut options.package).chain(&mut options.trace_dir).collect()
             }

@@ -84,6 +84,19 @@ pub enum Wanted {
         /// Where the file goes: a path from the root.
         out: PathBuf,
     },
+    /// What members have after the same number of receipts, root by root.
+    Compare {
+        /// The ledger's name, or the first digits of its id.
+        ledger: String,
+        /// Names of members; all others when there are none.
+        peers: Vec<String>,
+        /// After so many receipts; as many as all of them have when absent.
+        receipts: Option<u64>,
+        /// A view whose projection is compared, too.
+        view: Option<String>,
+        /// Its arguments, in hexadecimal digits.
+        args: String,
+    },
     /// Make a checkpoint of a ledger now. Answered when it is signed.
     Checkpoint {
         /// The ledger's name, or the first digits of its id.

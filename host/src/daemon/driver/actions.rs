@@ -2,7 +2,7 @@
 
 use super::{Driver, Part, Served};
 use crate::{
-    daemon::{follower::Work, standing::Standings},
+    daemon::{follower::Work, roots::RootsFor, standing::Standings},
     link::SendError,
 };
 use reprise_federation::{Action, Message, Standing, compare::Content};
@@ -23,6 +23,7 @@ impl Driver {
                 Action::Send { to, message } => self.send(to.0, &message),
                 Action::Stream { to, transfer, content } => self.stream(to.0, transfer, &content),
                 Action::Bundle { to, number, transfer, order } => self.make_bundle(to, number, transfer, order),
+                Action::Roots { number, query } => self.find_roots(RootsFor::Peer(number), query),
                 Action::Disconnect { from, reason } => {
                     tracing::warn!(peer = %from.0, %reason, "a connection is ended");
                     // What is queued, the farewell above all, still goes out.
@@ -51,7 +52,9 @@ impl Driver {
                     self.found(found);
                 }
                 Action::Answered { from, request, reply } => {
-                    if !self.bundle_answered(from, request, reply.as_ref()) {
+                    let is_taken = self.bundle_answered(from, request, reply.as_ref())
+                        || self.roots_answered(from, request, reply.as_ref());
+                    if !is_taken {
                         self.answered(from, request, reply);
                     }
                 }
