@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    fmt::Display,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -11,6 +12,14 @@ use std::{
 /// It panicked: what it said.
 pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| text(&*panic))
+}
+
+/// Does some work for whoever waits for its result: a panic is a reason like any other.
+///
+/// # Errors
+/// Why not, for people.
+pub(crate) fn told<T, E: Display>(work: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
+    caught(work)?.map_err(|error| error.to_string())
 }
 
 /// What a panic said.

@@ -7,12 +7,14 @@
 
 mod commit;
 mod inline;
+mod signer;
 
 /// The channels that a pipeline is fed and answers through.
 pub use crossbeam_channel as channel;
 
 pub use commit::{Advanced, Answer, Committed, GROUP_STEPS_MAX};
 pub use inline::Inline;
+pub use signer::{Signer, Stays};
 
 use crate::{
     checkpoints::{BUSY_KEYS, Checkpointer, Gate, IDLE_KEYS, Keeper, Pace},
@@ -25,7 +27,7 @@ use crate::{
 use commit::{Committer, RightEdge, ToCommit};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use reprise_abi::Input;
-use reprise_receipts::{Head, Sealed, SigningKey, log::LogTail};
+use reprise_receipts::{Head, Sealed, log::LogTail};
 use std::{sync::Arc, time::Duration};
 
 /// Sealed steps that may wait for the disk: also the most that a crash can undo, none of them acknowledged.
@@ -106,13 +108,13 @@ pub fn run(
     ledger: OpenLedger,
     orderer: Box<dyn Orderer>,
     runner: Runner,
-    attester: Arc<SigningKey>,
+    signer: Signer,
     requests: Receiver<Request>,
     answers: Sender<Answer>,
 ) -> Result<Committed, PipelineError> {
     let no = ledger.no;
     let (sealed_out, sealed_in) = bounded(IN_FLIGHT_STEPS_MAX);
-    let (engine, committer) = parts(&journal, ledger, orderer, runner, (attester, Pace::Measured), answers)?;
+    let (engine, committer) = parts(&journal, ledger, orderer, runner, (signer, Pace::Measured), answers)?;
     let commit_thread = std::thread::Builder::new()
         .name("reprise-commit".to_owned())
         .spawn(move || committer.run(&sealed_in))
@@ -131,15 +133,15 @@ fn parts(
     ledger: OpenLedger,
     orderer: Box<dyn Orderer>,
     runner: Runner,
-    (attester, pace): (Arc<SigningKey>, Pace),
+    (signer, pace): (Signer, Pace),
     answers: Sender<Answer>,
 ) -> Result<(Engine, Committer), JournalError> {
     let OpenLedger { no, head, tail, attested, state_lag } = ledger;
     let gate = Arc::new(Gate::new(pace));
     let checkpointer = Checkpointer::new(journal.clone(), no, gate.clone())?;
     let entry = LedgerEntry { no, id: head.ledger(), genesis: head.genesis_record().clone() };
-    let keeper = Keeper::new(journal.clone(), entry, attester.clone(), gate);
-    let right_edge = RightEdge::of(&head, tail, attested, attester);
+    let keeper = Keeper::new(journal.clone(), entry, signer.clone(), gate);
+    let right_edge = RightEdge::of(&head, tail, attested, signer.key);
     let committer = Committer::new(journal.clone(), no, right_edge, state_lag, keeper, answers);
     Ok((Engine { head, orderer, runner, checkpointer }, committer))
 }

@@ -6,10 +6,11 @@
 #[path = "support/book.rs"]
 mod book;
 
-use book::{Book, Recorded};
+use book::{Book, Recorded, Running, proposals};
 use reprise::{
     journal::{CaseKind, Journal, QuarantinedKind},
     node::{EngineChoice, PackageExecutors},
+    pipeline::{Request, Signer, Stays},
     recovery::{
         self, NoWatch, PlanStep, RecoveryError, Way,
         checkpoint_restore::{self, RestorePoint},
@@ -50,6 +51,43 @@ fn every_checkpoint_restores_on_a_new_node_and_goes_on_to_the_end() {
         recorded.go_on(&new, size);
         assert_eq!(new.checkpoints()[0].record, point.checkpoint.record);
     }
+}
+
+/// A checkpoint does not say in which epoch it was signed, so that two of one size are a fork, whoever ordered what.
+#[test]
+fn what_may_still_be_taken_back_gets_no_checkpoint_until_it_may_not() {
+    let book = Book::new(100);
+    let stays = Stays::nothing();
+    let start = || book.start(Signer::of_what(stays.clone(), book.key.clone()));
+    let mut all = proposals(230).into_iter();
+    let feed = |running: &Running, proposals: &mut dyn Iterator<Item = _>| {
+        for proposal in proposals {
+            running.requests.send(Request::from(proposal)).unwrap();
+            running.answers.recv().unwrap();
+        }
+    };
+    let running = start();
+    feed(&running, &mut all.by_ref().take(120));
+    drop(running.requests);
+    running.thread.join().unwrap().unwrap();
+    assert!(book.checkpoints().is_empty(), "not at the end either");
+
+    // The next life makes up for it with its first step; while the pipeline stands still, it is signed as soon as its receipts
+    // stay.
+    let running = start();
+    feed(&running, &mut all);
+    stays.raise(120);
+    running.requests.send(Request::Advance { tag: 0, to_ms: 0 }).unwrap();
+    running.answers.recv().unwrap();
+    assert!(book.checkpoints().is_empty());
+    stays.raise(121);
+    while book.checkpoints().is_empty() {
+        std::thread::yield_now();
+    }
+    drop(running.requests);
+    running.thread.join().unwrap().unwrap();
+    let sizes: Vec<u64> = book.checkpoints().iter().map(|checkpoint| checkpoint.record.claim.size).collect();
+    assert_eq!(sizes, [121]);
 }
 
 #[test]

@@ -5,22 +5,26 @@ use super::{
     schedule::{End, Gate, Handed, Pace},
     sign,
 };
-use crate::journal::{Journal, JournalError, LedgerEntry};
-use reprise_receipts::SigningKey;
+use crate::{
+    journal::{Journal, JournalError, LedgerEntry},
+    pipeline::Signer,
+};
 use std::{sync::Arc, thread::JoinHandle, time::Instant};
 
 /// Keeps what the engine thread hands over.
 pub(crate) struct Keeper {
     journal: Arc<Journal>,
     entry: LedgerEntry,
-    attester: Arc<SigningKey>,
+    signer: Signer,
     gate: Arc<Gate>,
+    /// Complete, and not signed yet: some of its receipts may still be taken back.
+    waiting: Option<Snapshot>,
     sweep: Option<JoinHandle<()>>,
 }
 
 impl Keeper {
-    pub(crate) fn new(journal: Arc<Journal>, entry: LedgerEntry, attester: Arc<SigningKey>, gate: Arc<Gate>) -> Self {
-        Self { journal, entry, attester, gate, sweep: None }
+    pub(crate) fn new(journal: Arc<Journal>, entry: LedgerEntry, signer: Signer, gate: Arc<Gate>) -> Self {
+        Self { journal, entry, signer, gate, waiting: None, sweep: None }
     }
 
     /// Keeps chunks. After the last ones: all steps up to the snapshot must be durable.
@@ -44,14 +48,42 @@ impl Keeper {
             match end {
                 End::More => {}
                 End::Failed => self.gate.open(),
-                End::Of(snapshot) => self.complete(&snapshot)?,
+                End::Of(snapshot) => self.waiting = Some(snapshot),
             }
         }
+        self.sign_what_stays()
+    }
+
+    /// A snapshot is complete and not signed. Until it is, no other one is begun.
+    pub(crate) fn waits(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Signs the snapshot that waits, if all its receipts stay.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the disk refuses.
+    pub(crate) fn sign_what_stays(&mut self) -> Result<(), JournalError> {
+        match self.waiting.take_if(|waiting| waiting.size <= self.signer.stays.get()) {
+            Some(snapshot) => self.complete(&snapshot),
+            None => Ok(()),
+        }
+    }
+
+    /// The old snapshots are swept; what may still be taken back is not signed any more.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the disk refuses.
+    pub(crate) fn finish(&mut self) -> Result<(), JournalError> {
+        self.sign_what_stays()?;
+        if let Some(Snapshot { size, .. }) = self.waiting.take() {
+            tracing::info!(size, "no checkpoint: not all its receipts are on a quorum yet");
+        }
+        self.end_sweep();
         Ok(())
     }
 
-    /// The old snapshots are swept.
-    pub(crate) fn finish(&mut self) {
+    fn end_sweep(&mut self) {
         if let Some(sweep) = self.sweep.take()
             && sweep.join().is_err()
         {
@@ -60,7 +92,7 @@ impl Keeper {
     }
 
     fn complete(&mut self, snapshot: &Snapshot) -> Result<(), JournalError> {
-        match sign(&self.journal, &self.entry, snapshot, &self.attester) {
+        match sign(&self.journal, &self.entry, snapshot, &self.signer.key) {
             Ok(_) => self.sweep_old(),
             Err(CheckpointError::Journal(error)) => Err(error),
             Err(error) => {
@@ -73,7 +105,7 @@ impl Keeper {
 
     /// On a thread of its own, where time is measured: finding out what nobody needs takes longer than a step may wait.
     fn sweep_old(&mut self) -> Result<(), JournalError> {
-        self.finish();
+        self.end_sweep();
         let keep = self.journal.checkpoint_settings(self.entry.no)?.keep;
         let excess = retention::excess(&self.journal.checkpoints(self.entry.no)?, keep);
         if excess.is_empty() {

@@ -72,8 +72,8 @@ pub(crate) fn run_open(
             Ok(())
         });
         let journal = node.journal().clone();
-        let pipeline =
-            scope.spawn(move || pipeline::run(journal, ledger, orderer, runner, attester, requests_in, answers_out));
+        let pipeline = scope
+            .spawn(move || pipeline::run(journal, ledger, orderer, runner, attester.into(), requests_in, answers_out));
         let mut refused = None;
         for answer in answers_in {
             match answer {

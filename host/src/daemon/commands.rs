@@ -141,7 +141,8 @@ impl JournalDesk {
         }
         let seconds = (CHECKPOINT_PAUSE * CHECKPOINT_QUESTIONS_MAX).as_secs();
         json!({ "error": format!(
-            "no checkpoint after {seconds} s: a large state takes longer; `reprise checkpoint list` shows it when it is there"
+            "no checkpoint after {seconds} s: a large state takes longer, and what a majority does not have is not signed; \
+             `reprise checkpoint list` shows it when it is there"
         ) })
     }
 

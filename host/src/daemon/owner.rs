@@ -12,12 +12,13 @@ use crate::{
     panics::caught,
     pipeline::{
         self, Advanced, Answer, GROUP_STEPS_MAX, IN_FLIGHT_STEPS_MAX, Inline, OpenLedger, PipelineError, Request,
+        Signer, Stays,
     },
     runner::Runner,
     succession,
 };
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
-use reprise_receipts::{LedgerId, PublicKey, SigningKey, command::SignedCommand};
+use reprise_receipts::{LedgerId, PublicKey, command::SignedCommand};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -45,7 +46,7 @@ pub(super) struct Owner {
     waiting: BTreeMap<u64, (u64, mpsc::Sender<Reply>)>,
     /// Answers that are durable here, by the size that the log must have elsewhere.
     held: BTreeMap<u64, Vec<Answer>>,
-    acknowledged: u64,
+    acknowledged: Stays,
     epoch: u64,
     due: Due,
 }
@@ -121,13 +122,13 @@ impl Owner {
         }
         let backlog = first.into_iter().map(|proposal| Request::from(Proposal { tag: GRANT_TAG, ..proposal }));
         let (requests, requests_in) = bounded(IN_FLIGHT_STEPS_MAX);
-        let wake = Arc::new(Notify::new());
+        let (wake, acknowledged) = (Arc::new(Notify::new()), Stays::nothing());
         let parts = Parts {
             journal: node.journal().clone(),
             ledger: entry.id,
             open,
             runner: Runner::new(Box::new(PackageExecutors::new(node.journal().clone(), world.engine(), node.dir()))),
-            attester,
+            signer: Signer::of_what(acknowledged.clone(), attester),
             requests: requests_in,
             happenings,
             orderer: orderer(world.clone()),
@@ -148,7 +149,7 @@ impl Owner {
             next_tag: 0,
             waiting: BTreeMap::new(),
             held: BTreeMap::new(),
-            acknowledged: 0,
+            acknowledged,
             due: Due::Unknown { asked_ms: 0 },
         };
         owner.feed();
@@ -257,7 +258,7 @@ impl Owner {
             Answer::Advanced(advanced) if advanced.tag != ADVANCE_TAG => advanced.size,
             Answer::Advanced(_) | Answer::Refused { .. } => 0,
         };
-        if size > self.acknowledged {
+        if size > self.acknowledged.get() {
             self.held.entry(size).or_default().push(answer);
         } else {
             self.reply(answer);
@@ -268,7 +269,7 @@ impl Owner {
 
     /// Everything before this size may be answered.
     pub(super) fn acknowledge(&mut self, size: u64) {
-        self.acknowledged = self.acknowledged.max(size);
+        self.acknowledged.raise(size);
         let later = self.held.split_off(&(size + 1));
         for answer in std::mem::replace(&mut self.held, later).into_values().flatten() {
             self.reply(answer);
@@ -277,7 +278,7 @@ impl Owner {
 
     /// Everything before this size may be acted on.
     pub(super) fn acknowledged(&self) -> u64 {
-        self.acknowledged
+        self.acknowledged.get()
     }
 
     /// Answers that wait for other members.
@@ -319,7 +320,7 @@ struct Parts {
     ledger: LedgerId,
     open: OpenLedger,
     runner: Runner,
-    attester: Arc<SigningKey>,
+    signer: Signer,
     requests: Receiver<Request>,
     happenings: mpsc::Sender<Happening>,
     orderer: Box<LocalOrderer>,
@@ -327,7 +328,7 @@ struct Parts {
 
 impl Parts {
     fn on_threads(self) -> JoinHandle<()> {
-        let Self { journal, ledger, open, runner, attester, requests, happenings, orderer } = self;
+        let Self { journal, ledger, open, runner, signer, requests, happenings, orderer } = self;
         let (answers_out, answers) = bounded(IN_FLIGHT_STEPS_MAX);
         let told = happenings.clone();
         let telling = std::thread::spawn(move || {
@@ -339,7 +340,7 @@ impl Parts {
         });
         // Its last answers are told before its end: whoever comes after it counts from 0 again.
         std::thread::spawn(move || {
-            let ended = caught(|| pipeline::run(journal, open, orderer, runner, attester, requests, answers_out));
+            let ended = caught(|| pipeline::run(journal, open, orderer, runner, signer, requests, answers_out));
             let fault = fault_of(ended);
             let _ = telling.join();
             let _ = happenings.blocking_send(Happening::Stopped { ledger, fault });
@@ -353,8 +354,8 @@ impl Parts {
     }
 
     async fn one_after_the_other(self, takes: Duration, wake: &Notify) -> Result<(), PipelineError> {
-        let Self { journal, ledger, open, runner, attester, requests, happenings, orderer } = self;
-        let mut pipeline = Inline::new(journal, open, orderer, runner, attester)?;
+        let Self { journal, ledger, open, runner, signer, requests, happenings, orderer } = self;
+        let mut pipeline = Inline::new(journal, open, orderer, runner, signer)?;
         loop {
             match requests.try_recv() {
                 Ok(first) => {

@@ -166,13 +166,17 @@ impl Committer {
     }
 
     /// Waits for the engine. An attestation is kept with the group after the one that it is over; when none comes for a
-    /// while it is kept alone, so that whoever reads a ledger that stands still finds all of it attested.
+    /// while it is kept alone, so that whoever reads a ledger that stands still finds all of it attested. A checkpoint of
+    /// what may still be taken back is looked at as often.
     fn next(&mut self, sealed: &Receiver<ToCommit>) -> Result<Option<ToCommit>, JournalError> {
-        if self.unsaved.is_some() {
+        while self.unsaved.is_some() || self.keeper.waits() {
             match sealed.recv_timeout(ATTESTATION_WAIT) {
                 Ok(first) => return Ok(Some(first)),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => self.save_attestation()?,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.save_attestation()?;
+                    self.keeper.sign_what_stays()?;
+                }
             }
         }
         Ok(sealed.recv().ok())
@@ -181,7 +185,7 @@ impl Committer {
     /// Signs what is not signed yet.
     pub(super) fn finish(mut self) -> Result<Committed, PipelineError> {
         self.save_attestation()?;
-        self.keeper.finish();
+        self.keeper.finish()?;
         Ok(self.committed)
     }
 

@@ -2,7 +2,7 @@
 //! has it. For native policies, because guests need an engine thread.
 
 use super::{
-    Engine, OpenLedger, PipelineError, Request,
+    Engine, OpenLedger, PipelineError, Request, Signer,
     commit::{Answer, Committed, Committer, GROUP_STEPS_MAX, ToCommit},
     noted, parts,
 };
@@ -13,7 +13,6 @@ use crate::{
     runner::Runner,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use reprise_receipts::SigningKey;
 use std::sync::Arc;
 
 /// A pipeline that does what it is told, when it is told.
@@ -37,11 +36,11 @@ impl Inline {
         ledger: OpenLedger,
         orderer: Box<dyn Orderer>,
         runner: Runner,
-        attester: Arc<SigningKey>,
+        signer: Signer,
     ) -> Result<Self, PipelineError> {
         let (answers_out, answers) = unbounded();
         let no = ledger.no;
-        let (engine, committer) = parts(&journal, ledger, orderer, runner, (attester, Pace::Fixed), answers_out)?;
+        let (engine, committer) = parts(&journal, ledger, orderer, runner, (signer, Pace::Fixed), answers_out)?;
         Ok(Self { journal, no, engine, committer, sealed: unbounded(), answers })
     }
 

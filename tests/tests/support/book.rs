@@ -7,7 +7,7 @@ use reprise::{
     journal::{CheckpointSettings, Journal, LedgerEntry, StoredCheckpoint},
     node::{Access, EngineChoice, Node, PackageExecutors},
     orderer::{LocalOrderer, Origin, Proposal, TimeSource},
-    pipeline::{self, Answer, Request, channel},
+    pipeline::{self, Answer, Committed, PipelineError, Request, Signer, channel},
     recovery::{Site, host},
     runner::Runner,
     verify::{VerifyOptions, verify},
@@ -18,6 +18,7 @@ use reprise_tests::fixture;
 use std::{
     fs,
     sync::{Arc, atomic::AtomicU64},
+    thread::JoinHandle,
 };
 use tempfile::TempDir;
 
@@ -36,6 +37,13 @@ pub struct Recorded {
     pub inputs: Vec<Vec<u8>>,
     pub receipts: Vec<Vec<u8>>,
     pub log_root: LogRoot,
+}
+
+/// A pipeline that runs.
+pub struct Running {
+    pub requests: channel::Sender<Request>,
+    pub answers: channel::Receiver<Answer>,
+    pub thread: JoinHandle<Result<Committed, PipelineError>>,
 }
 
 impl Book {
@@ -101,20 +109,25 @@ impl Book {
         self.journal().checkpoints(self.entry.no).unwrap()
     }
 
-    /// Runs proposals through the pipeline; gives the leaf of each receipt.
-    pub fn run(&self, proposals: Vec<Proposal>) -> Vec<LeafHash> {
+    /// A pipeline that runs until nobody can ask it for anything.
+    pub fn start(&self, signer: Signer) -> Running {
         let (ledger, _) = host::start(self.journal(), &self.entry).unwrap();
         let executors = PackageExecutors::new(self.journal().clone(), EngineChoice::Native, self.node.dir());
         let runner = Runner::new(Box::new(executors));
         let (out, requests) = channel::bounded(256);
         let (answers_out, answers) = channel::unbounded();
         let orderer = Box::new(LocalOrderer::new(TimeSource::Event));
-        let (journal, key) = (self.journal().clone(), self.key.clone());
-        let pipeline =
-            std::thread::spawn(move || pipeline::run(journal, ledger, orderer, runner, key, requests, answers_out));
-        proposals.into_iter().for_each(|proposal| out.send(Request::from(proposal)).unwrap());
-        drop(out);
-        pipeline.join().unwrap().unwrap();
+        let journal = self.journal().clone();
+        let run = move || pipeline::run(journal, ledger, orderer, runner, signer, requests, answers_out);
+        Running { requests: out, answers, thread: std::thread::spawn(run) }
+    }
+
+    /// Runs proposals through the pipeline; gives the leaf of each receipt.
+    pub fn run(&self, proposals: Vec<Proposal>) -> Vec<LeafHash> {
+        let Running { requests, answers, thread } = self.start(self.key.clone().into());
+        proposals.into_iter().for_each(|proposal| requests.send(Request::from(proposal)).unwrap());
+        drop(requests);
+        thread.join().unwrap().unwrap();
         let leaf = |answer| match answer {
             Answer::Receipt { leaf, duplicate: false, .. } => leaf,
             other => panic!("{other:?}"),

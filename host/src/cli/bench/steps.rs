@@ -148,8 +148,8 @@ fn through_pipeline<T>(
     let journal = node.journal().clone();
     let orderer = Box::new(LocalOrderer::new(TimeSource::Event));
     std::thread::scope(|scope| {
-        let pipeline =
-            scope.spawn(move || pipeline::run(journal, ledger, orderer, runner, attester, requests_in, answers_out));
+        let pipeline = scope
+            .spawn(move || pipeline::run(journal, ledger, orderer, runner, attester.into(), requests_in, answers_out));
         let measured = measure(&requests_out, &answers_in);
         drop(requests_out);
         pipeline.join().map_err(|_| CliError::Fault("the pipeline panicked".to_owned()))??;

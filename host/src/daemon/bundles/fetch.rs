@@ -6,6 +6,7 @@ use crate::{
     daemon::{driver::Driver, happening::Happening},
     link::{Receiving, TransferError},
     node::EngineChoice,
+    panics::caught,
 };
 use reprise_federation::{
     Message, NodeKey,
@@ -181,7 +182,7 @@ impl Driver {
         tracing::info!(peer = %from.0, bytes = offer.bytes, "a bundle comes");
         let happenings = self.happenings.clone();
         let begun = thread::Builder::new().name("reprise-bundle-in".to_owned()).spawn(move || {
-            let end = arrival.take(stream);
+            let end = caught(|| arrival.take(stream)).unwrap_or_else(|panic| Err(FetchError::Fault(panic)));
             if end.is_err() {
                 remove(&arrival.path);
             }

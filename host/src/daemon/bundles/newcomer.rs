@@ -21,6 +21,7 @@ use crate::{
     daemon::{driver::Driver, happening::Happening, roster::SharedLedger, standing::Standings, world::World},
     journal::LedgerEntry,
     node::Node,
+    panics::told,
 };
 use reprise_federation::{NodeKey, Roster, message::Refusal, node::CannotAsk};
 use reprise_receipts::{
@@ -211,7 +212,7 @@ impl Driver {
         let (node, world, shared) = (self.node.clone(), self.world.clone(), newcomer.shared.clone());
         let (happenings, now_ms) = (self.happenings.clone(), self.now_ms());
         let begun = thread::Builder::new().name("reprise-begin".to_owned()).spawn(move || {
-            let result = take_in(&node, &world, &shared, &files);
+            let result = told(|| take_in(&node, &world, &shared, &files));
             files.iter().for_each(|file| remove(&file.path));
             let _ = happenings.blocking_send(Happening::Begun(Box::new(Begun { ledger, result })));
         });

@@ -7,6 +7,7 @@ use crate::{
     journal::{JournalError, LedgerEntry, LedgerReader},
     link::{Session, TransferError},
     node::Node,
+    panics::{caught, told},
 };
 use reprise_federation::{
     NodeKey,
@@ -50,7 +51,13 @@ impl Driver {
         let entry = self.ledgers.get(&order.ledger).map(|served| served.entry.clone());
         let (node, happenings) = (self.node.clone(), self.happenings.clone());
         let begun = thread::Builder::new().name("reprise-bundle-out".to_owned()).spawn(move || {
-            let offer = entry.ok_or(Refusal::NotShared).and_then(|entry| make(&node, &entry, &order, &path));
+            let offer = entry.ok_or(Refusal::NotShared).and_then(|entry| {
+                caught(|| make(&node, &entry, &order, &path)).unwrap_or_else(|panic| {
+                    tracing::error!(panic, "a bundle for a peer cannot be made");
+                    remove(&path);
+                    Err(Refusal::NotMade)
+                })
+            });
             let made = Made { to, number, transfer, path, offer };
             let _ = happenings.blocking_send(Happening::BundleMade(Box::new(made)));
         });
@@ -72,7 +79,7 @@ impl Driver {
         };
         let (network, happenings) = (self.network.clone(), self.happenings.clone());
         let sending = thread::Builder::new().name("reprise-bundle-out".to_owned()).spawn(move || {
-            match send(&network, &session, transfer, &path, offer.bytes) {
+            match told(|| send(&network, &session, transfer, &path, offer.bytes)) {
                 Ok(()) => tracing::info!(peer = %to.0, bytes = offer.bytes, "a bundle was sent"),
                 Err(error) => tracing::warn!(peer = %to.0, %error, "a bundle is not taken"),
             }

@@ -8,6 +8,7 @@
 use crate::{
     daemon::{driver::Driver, happening::Happening},
     journal::{Journal, JournalError, LedgerEntry, LedgerReader},
+    panics::told,
     recovery::{self, NoWatch, Way, checkpoint_restore},
 };
 use reprise_abi::decode_canonical;
@@ -203,7 +204,7 @@ impl Driver {
         let Some(entry) = self.ledgers.get(&ledger).map(|served| served.entry.clone()) else { return };
         let (journal, began_ms) = (self.node.journal().clone(), self.now_ms());
         self.world.workers().beside(self.happenings.clone(), move || {
-            let look = look(&journal, &entry, key.is_some()).map_err(|error| error.to_string());
+            let look = told(|| look(&journal, &entry, key.is_some()));
             Happening::Looked(Box::new(Looked { ledger, key, began_ms, look }))
         });
     }
@@ -255,7 +256,7 @@ impl Driver {
                 }
                 Err(last)
             };
-            let result = rebuilt().map(|way| json!({ "way": way.to_string() })).map_err(|error| error.to_string());
+            let result = told(rebuilt).map(|way| json!({ "way": way.to_string() }));
             Happening::Restored(super::Restored { ledger, key, result })
         });
     }

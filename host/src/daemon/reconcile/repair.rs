@@ -13,6 +13,7 @@ use crate::{
     daemon::{driver::Driver, happening::Happening},
     journal::{JournalError, LedgerEntry},
     node::EngineChoice,
+    panics::told,
     recovery::checkpoint_restore,
 };
 use reprise_abi::decode_canonical;
@@ -247,7 +248,7 @@ impl Driver {
                 write_snapshot(&state, root, &mut sink);
                 Ok(sink.0)
             };
-            let chunks = chunks().map_err(|error| error.to_string());
+            let chunks = told(chunks);
             Happening::Remains(Box::new(Remains { ledger, chunks }))
         });
     }
@@ -285,8 +286,7 @@ impl Driver {
         let figures = json!({ "chunks": repair.fetched, "bytes": repair.bytes, "from": fetching.claim.size });
         tracing::info!(%ledger, %figures, "the state is made anew of a peer's chunks");
         self.world.workers().beside(self.happenings.clone(), move || {
-            let made = make(&node, &entry, engine, &fetching);
-            let result = made.map(|()| figures).map_err(|error| error.to_string());
+            let result = told(|| make(&node, &entry, engine, &fetching)).map(|()| figures);
             Happening::Restored(Restored { ledger, key, result })
         });
     }
