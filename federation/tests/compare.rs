@@ -1,25 +1,26 @@
 //! What finding a difference costs, counted in round trips and bytes, and that it finds the right place.
 
+#[path = "support/leaves.rs"]
+mod leaves;
 mod support;
 
+use leaves::Leaves;
 use proptest::{prelude::*, test_runner::Config};
 use reprise_federation::{
-    LedgerHead, Ledgers, LocalHead, Mark, Message,
+    Mark, Message,
     compare::{
         ChunkSearch, Divergence, ForkSide, Likeness, Relation, Search, SearchError, Uncomparable, classify,
         classify_states, compare_roots, heads_digest, join_chunks, respond, split_chunks,
     },
     ledgers::{EpochStart, contains, mark_at, subtree_roots},
-    message::{Answer, Ask, Projected, Question, Reply, Roots, Step},
+    message::{Answer, Ask, Projected, Question, Reply, Roots},
 };
 use reprise_receipts::{
-    AttestationBody, EngineProfileDigest, ExecutionRoot, InputDigest, LeafHash, LedgerId, LogRoot, PackageDigest,
-    Receipt, SigningKey, StateRoot, StateTrie,
-    attestation::Attestation,
+    AttestationBody, EngineProfileDigest, ExecutionRoot, InputDigest, LeafHash, LogRoot, PackageDigest, Receipt,
+    SigningKey, StateRoot, StateTrie,
     checkpoint::{CHECKPOINT_FORMAT, CheckpointClaim, CheckpointRecord},
     digest::{ChunkId, ContinuityRoot, ProjectionRoot, derive},
     evidence::Evidence,
-    log::LogTail,
     snapshot::{Manifest, SNAPSHOT_FORMAT, write_snapshot},
 };
 use std::collections::BTreeMap;
@@ -27,80 +28,6 @@ use support::{
     ledger::{End, MemoryLedger},
     ledger_id,
 };
-
-/// A log of which only the leaves exist: `leaf(seq)` before the fork, another one from there on.
-struct Leaves {
-    head: Mark,
-    tiles: BTreeMap<(u8, u64), Vec<u8>>,
-    epochs: Vec<EpochStart>,
-}
-
-impl Leaves {
-    /// Epochs begin at these receipts; after `fork` the leaves are those of another history.
-    fn new(size: u64, fork: u64, starts: &[(u64, u64)]) -> Self {
-        let (mut tail, mut tiles, mut epochs) = (LogTail::new(), BTreeMap::new(), Vec::new());
-        for seq in 0..size {
-            let mut bytes = [0_u8; 32];
-            bytes[..8].copy_from_slice(&seq.to_le_bytes());
-            bytes[8] = u8::from(seq >= fork);
-            let leaf = LeafHash::from_bytes(bytes);
-            if let Some((epoch, first)) = starts.iter().find(|(_, first)| *first == seq) {
-                epochs.push(EpochStart { epoch: *epoch, first: *first, leaf });
-            }
-            tail.append(leaf);
-            for tile in tail.take_complete_tiles() {
-                tiles.insert((tile.level, tile.index), tile.hashes);
-            }
-        }
-        for tile in tail.take_dirty_tiles() {
-            tiles.insert((tile.level, tile.index), tile.hashes);
-        }
-        Self { head: Mark { size, log_root: tail.root() }, tiles, epochs }
-    }
-
-    fn ledger_head(&self) -> LedgerHead {
-        let Mark { size, log_root } = self.head;
-        LedgerHead { ledger: ledger_id(), epoch: 1, size, log_root, state_root: StateRoot::from_bytes([1; 32]) }
-    }
-}
-
-impl Ledgers for Leaves {
-    fn head(&self, _: LedgerId) -> Option<LocalHead> {
-        Some(LocalHead { log: self.head, state_root: StateRoot::from_bytes([1; 32]) })
-    }
-
-    fn tile(&self, _: LedgerId, level: u8, index: u64) -> Option<Vec<u8>> {
-        self.tiles.get(&(level, index)).cloned()
-    }
-
-    fn epochs(&self, _: LedgerId) -> Vec<EpochStart> {
-        self.epochs.clone()
-    }
-
-    fn receipt(&self, _: LedgerId, _: u64) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn attestation(&self, _: LedgerId, _: u64) -> Option<Attestation> {
-        None
-    }
-
-    fn steps(&self, _: LedgerId, _: u64, _: u64, _: usize) -> Vec<Step> {
-        Vec::new()
-    }
-
-    fn stream(&self, _: LedgerId, _: u64, _: u64, _: u64) -> Option<(u64, u64)> {
-        None
-    }
-
-    fn snapshot(&self, _: LedgerId) -> Option<CheckpointRecord> {
-        None
-    }
-
-    fn chunk(&self, _: LedgerId, _: ChunkId) -> Option<u64> {
-        None
-    }
-}
 
 #[derive(Default)]
 struct Cost {
@@ -113,7 +40,7 @@ impl Cost {
     fn ask(&mut self, question: Question, peer: &Leaves) -> Reply {
         let ask = Message::Ask(Ask { request: 77, question }).to_frame();
         let Message::Ask(asked) = Message::from_frame(&ask).unwrap() else { panic!("another message") };
-        let response = respond(&asked.question, &[peer.ledger_head()], peer);
+        let response = respond(&asked.question, &[peer.ledger_head(ledger_id())], peer);
         let answer = Message::Answer(Answer { request: 77, reply: response.reply }).to_frame();
         self.round_trips += 1;
         self.bytes += ask.len() + answer.len();
@@ -125,7 +52,7 @@ impl Cost {
 /// The whole comparison, from the digest on.
 fn compare(ours: &Leaves, theirs: &Leaves) -> (Result<Relation, SearchError>, Cost) {
     let mut cost = Cost::default();
-    let page = match cost.ask(Question::Digest(heads_digest(&[ours.ledger_head()])), theirs) {
+    let page = match cost.ask(Question::Digest(heads_digest(&[ours.ledger_head(ledger_id())])), theirs) {
         Reply::Same => return (Ok(Relation::Same), cost),
         Reply::Heads(page) => page,
         other => panic!("{other:?}"),

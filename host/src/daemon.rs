@@ -14,6 +14,7 @@
 //! | `roster` | who shares which ledger |
 //! | `bundles` | bundles made for peers, fetched from them, and the beginning of a ledger on a new member |
 //! | `roots` | the roots of a ledger, told to peers and compared with theirs |
+//! | `revoked` | peers that an operator does not let in |
 //! | [`rejected`] | what peers sent and was rejected, in files |
 //! | `standing` | what this node has promised and signed, in files |
 //! | [`world`] | what a node takes from outside: keys, time, randomness, files, threads |
@@ -38,6 +39,7 @@ pub mod own;
 mod owner;
 mod reconcile;
 pub mod rejected;
+mod revoked;
 mod roots;
 mod roster;
 mod run;

@@ -81,11 +81,16 @@ impl Flaw {
     }
 
     /// What the flawed node makes of a message.
-    pub fn inbound(self, message: Message, node: &SimNode) -> Message {
-        match (self, message) {
-            (Self::SkipVoteSignatures, Message::Vote(vote)) if vote.verify().is_err() => {
+    pub fn inbound(self, from: NodeKey, message: Message, node: &SimNode) -> (NodeKey, Message) {
+        let message = match (self, message) {
+            // Whoever brings it, and whatever stands under it, it counts as its signer's.
+            (Self::SkipVoteSignatures, Message::Vote(vote)) => {
                 let signer = (0..8).map(keys).find(|keys| keys.receipts.public() == vote.signer);
-                Message::Vote(signer.map_or(vote, |keys| vote.sign(&keys.receipts)))
+                return match signer {
+                    Some(keys) if vote.verify().is_err() => (keys.id(), Message::Vote(vote.sign(&keys.receipts))),
+                    Some(keys) => (keys.id(), Message::Vote(vote)),
+                    None => (from, Message::Vote(vote)),
+                };
             }
             (Self::SkipGrantSignatures, Message::Claim(claim)) => {
                 let grant = Grant { ledger: ledger_id(), roster: 1, ..claim.grant.grant };
@@ -109,7 +114,8 @@ impl Flaw {
                 Message::Ack(ack)
             }
             (_, message) => message,
-        }
+        };
+        (from, message)
     }
 
     pub fn roll_back_to(self, size: u64) -> u64 {

@@ -170,9 +170,9 @@ impl SimNode {
     pub fn frame(&mut self, now_ms: u64, from: NodeKey, frame: &[u8]) {
         match Message::from_frame(frame) {
             Ok(message) => {
-                let message = match self.flaw {
-                    Some(flaw) => flaw.inbound(message, self),
-                    None => message,
+                let (from, message) = match self.flaw {
+                    Some(flaw) => flaw.inbound(from, message, self),
+                    None => (from, message),
                 };
                 if self.flaw == Some(Flaw::AcceptLowerEpoch)
                     && let Some(lower) = crate::flaws::lower_epoch(&message, from, self.disk.standing.as_ref())

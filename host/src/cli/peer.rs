@@ -3,9 +3,11 @@
 use super::{
     args::PeerCommand,
     error::{CliError, Exit},
+    node,
     report::{Printer, Record},
 };
 use crate::{
+    daemon::control::Wanted,
     keys,
     link::{Answer, ConnectError, Link, LinkConfig},
 };
@@ -21,8 +23,20 @@ pub(crate) fn run(command: &PeerCommand, dir: &Path, print: &Printer) -> Result<
             print.record(Record::new().with("node key", keys::node(dir)?.public().to_string()));
             Ok(Exit::Done)
         }
+        PeerCommand::Revoke { peer } => admit(dir, peer, false, print),
+        PeerCommand::Allow { peer } => admit(dir, peer, true, print),
         PeerCommand::Probe { address, key } => probe(*address, key.as_deref(), dir, print),
     }
+}
+
+fn admit(dir: &Path, peer: &str, admitted: bool, print: &Printer) -> Result<Exit, CliError> {
+    let wanted = Wanted::Admit { peer: peer.to_owned(), admitted };
+    let answer = node::running(dir)?.ask(&wanted).map_err(node::gone)?;
+    if let Some(error) = answer["error"].as_str() {
+        return Err(CliError::Refusal(error.to_owned()));
+    }
+    print.record(Record::new().with("peer", peer).with("let in", admitted));
+    Ok(Exit::Done)
 }
 
 fn probe(address: SocketAddr, key: Option<&str>, dir: &Path, print: &Printer) -> Result<Exit, CliError> {

@@ -5,7 +5,7 @@
 //! `{"do":"reconcile","ledger":null,"act":false}`, `{"do":"advance","ledger":"...","to_ms":0}`,
 //! `{"do":"stands","ledger":"...","package":null}`, `{"do":"order","ledger":"...","id":"...","command":"..."}`,
 //! `{"do":"drivers","ledger":"...","set":{},"unset":[]}`, `{"do":"command","arguments":["..."],"directory":"..."}`,
-//! `fetch-bundle` and `compare` with what is wanted, or `{"do":"submit","ledger":"..."}`. All but the last are answered with one line;
+//! `{"do":"admit","peer":"...","admitted":false}`, `fetch-bundle` and `compare` with what is wanted, or `{"do":"submit","ledger":"..."}`. All but the last are answered with one line;
 //! that of a `command` has what goes to standard output and to standard error, and the exit code:
 //! `{"out":"...","errors":"...","exit":0}`. What cannot be done is answered with `error`, and with `fault` when that is the
 //! node's. After `submit` come events, one a line, as in a file; each is answered with one line as soon as its answer
@@ -153,6 +153,10 @@ pub(super) async fn command(
                 Err(why) => Err(why),
             };
             answer(&mut to, &told.unwrap_or_else(operate::wrong)).await
+        }
+        Ok(Wanted::Admit { peer, admitted }) => {
+            let told = operate::ask(happenings, |reply| Happening::Admit { peer, admitted, reply }).await;
+            answer(&mut to, &told.map_or_else(operate::wrong, |()| json!({ "admitted": admitted }))).await
         }
         Ok(Wanted::Checkpoint { ledger }) => {
             let told = match &desk.journal {

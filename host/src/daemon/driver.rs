@@ -21,6 +21,7 @@ use super::{
     owner::Owner,
     reconcile::Reconciler,
     rejected::RejectedStore,
+    revoked::Revoked,
     roots::Comparison,
     world::World,
 };
@@ -75,6 +76,8 @@ pub(super) struct Driver {
     pub(super) rejected: Option<RejectedStore>,
     /// Bundles for peers and of peers.
     pub(super) bundles: Bundles,
+    /// Who is not let in.
+    pub(super) revoked: Revoked,
     /// What operators want compared with peers.
     pub(super) comparisons: Vec<Comparison>,
 }
@@ -237,6 +240,7 @@ impl Driver {
             Happening::Begun(begun) => self.ledger_begun(*begun),
             Happening::FetchBundle(wish) => self.wish_bundle(*wish),
             Happening::RootsFound { wanted_for, found } => self.roots_found(wanted_for, found),
+            Happening::Admit { peer, admitted, reply } => drop(reply.send(self.admit(&peer, admitted))),
             Happening::Compare(wish) => self.compare_ledger(*wish),
             Happening::Currency { reply } => drop(reply.send(self.currency())),
             Happening::Query { query, reply } => {
@@ -259,7 +263,7 @@ impl Driver {
     }
 
     /// A connection is there no more: nothing that was asked over it is answered.
-    fn gone(&mut self, peer: NodeKey) {
+    pub(super) fn gone(&mut self, peer: NodeKey) {
         self.federation.disconnected(peer);
         self.asked_in_vain(peer);
         self.bundles_gone(peer);

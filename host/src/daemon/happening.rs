@@ -73,6 +73,8 @@ pub(super) enum Happening {
     FetchBundle(Box<Wish>),
     /// What this node has of a ledger after so many receipts was found out, or cannot be.
     RootsFound { wanted_for: RootsFor, found: Result<Box<Roots>, NoRoots> },
+    /// An operator lets a peer in no more, or again.
+    Admit { peer: String, admitted: bool, reply: oneshot::Sender<Result<(), String>> },
     /// An operator wants to know who has what.
     Compare(Box<CompareWish>),
     /// An operator lifts the suspension of a ledger.

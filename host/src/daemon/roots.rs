@@ -16,7 +16,7 @@ pub(super) use self::{
     local::NoRoots,
 };
 
-use self::local::{Wanted, roots};
+use self::local::roots;
 use super::{driver::Driver, happening::Happening};
 use crate::panics::caught;
 use reprise_federation::message::{Refusal, Roots, RootsQuery};
@@ -34,13 +34,11 @@ pub(super) enum RootsFor {
 impl Driver {
     /// Finds out what this node has, on a thread of its own.
     pub(super) fn find_roots(&mut self, wanted_for: RootsFor, query: RootsQuery) {
-        let stored = self.stored_state(&query);
         let entry = self.ledgers.get(&query.ledger).map(|served| served.entry.clone());
         let (node, happenings) = (self.node.clone(), self.happenings.clone());
         let begun = thread::Builder::new().name("reprise-roots".to_owned()).spawn(move || {
             let found = entry.ok_or(NoRoots::NotHere).and_then(|entry| {
-                caught(|| roots(&node, &Wanted { entry: &entry, query: &query, stored }))
-                    .unwrap_or_else(|panic| Err(NoRoots::Fault(panic)))
+                caught(|| roots(&node, &entry, &query)).unwrap_or_else(|panic| Err(NoRoots::Fault(panic)))
             });
             let _ = happenings.blocking_send(Happening::RootsFound { wanted_for, found: found.map(Box::new) });
         });

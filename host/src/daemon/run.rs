@@ -12,6 +12,7 @@ use super::{
     own,
     reconcile::Reconciler,
     rejected::RejectedStore,
+    revoked::Revoked,
     roster::{OwnKeys, SharedLedger, alone},
     standing::Standings,
     world::{RealWorld, Workers, World},
@@ -148,7 +149,12 @@ impl Running {
         }
         let (happenings, happenings_in) = mpsc::channel(HAPPENINGS_MAX);
         let (stop, stop_in) = mpsc::channel(1);
-        let driver = driver(node, (own, own_ledger, bundles), config, link.clone(), world.clone(), happenings.clone())?;
+        let revoked = Revoked::read(&*world).map_err(system("folder `federation`"))?;
+        for key in revoked.keys() {
+            link.revoke(key);
+        }
+        let driver =
+            driver(node, (own, own_ledger, bundles), revoked, config, link.clone(), world.clone(), happenings.clone())?;
         let driving = start_driver(driver, rosters, happenings_in, stop_in).await?;
         let network = Network::new(link, happenings.clone(), world);
         tokio::spawn(network.clone().take_calls());
@@ -190,6 +196,7 @@ fn own_ledger(node: &Node, own: &OwnKeys) -> Result<LedgerEntry, RunNodeError> {
 fn driver(
     node: Arc<Node>,
     (own, own_ledger, bundles): (OwnKeys, Option<LedgerEntry>, Bundles),
+    revoked: Revoked,
     config: &NodeConfig,
     link: Arc<Link>,
     world: Arc<dyn World>,
@@ -211,6 +218,7 @@ fn driver(
         reconciler: Reconciler::new(own_ledger),
         rejected,
         bundles,
+        revoked,
         comparisons: Vec::new(),
         facts: Facts::new(node.journal().clone()),
         names,

@@ -83,6 +83,31 @@ fn a_replica_that_was_killed_catches_up_and_nothing_acknowledged_is_lost() {
 }
 
 #[test]
+fn a_revoked_peer_is_not_let_in_until_it_is_allowed_again() {
+    let mut cluster = Cluster::of_three(&events(20));
+    cluster.start_all();
+    cluster.agreed_size();
+    cluster.bench(0).run(&["peer", "revoke", "nobody"]).says(1, &["nobody", "reprise peers"]);
+    cluster.bench(0).run(&["peer", "revoke", "c"]).says(0, &["c", "false"]);
+    let alone = |peers: usize| move |status: &serde_json::Value| status["connected peers"] == peers;
+    cluster.until(0, alone(1));
+    cluster.until(2, alone(1));
+    cluster.bench(0).submit(&events_from(20)).says(0, &["new receipts"]);
+    // Not after a start either, whoever calls whom.
+    cluster.stop(0);
+    cluster.start(0);
+    cluster.until(0, |status| status["ledgers"][0]["can go on"] == true);
+    let peers = cluster.bench(0).json(&["peers"]);
+    let c = peers.as_array().unwrap().iter().find(|peer| peer["name"] == "c").unwrap();
+    assert_eq!(c["revoked"], true, "{peers}");
+    cluster.until(2, alone(1));
+    cluster.bench(0).run(&["peer", "allow", "c"]).says(0, &["c", "true"]);
+    cluster.until(2, alone(2));
+    cluster.agreed_size();
+    cluster.stop_all();
+}
+
+#[test]
 fn without_a_majority_nothing_is_ordered() {
     let mut cluster = Cluster::of_three(&events(20));
     cluster.start(0);

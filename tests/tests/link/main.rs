@@ -3,8 +3,11 @@
 mod alone;
 #[path = "../support/mod.rs"]
 mod bench;
+mod cost;
 mod door;
 mod hostile;
+#[path = "../../../federation/tests/support/leaves.rs"]
+mod leaves;
 mod probe;
 mod raw;
 mod restart;

@@ -39,8 +39,6 @@ pub enum Flaw {
     AgreesUnseen,
     /// The owner says of all that it has that it is committed.
     EverythingCommitted,
-    /// Nobody checks the signatures of votes: whoever lies votes for the others.
-    BelievesVotes,
     /// Nobody checks the operators' signatures: whoever lies grants itself the ledger.
     BelievesGrants,
     /// A promise to a later owner is not among what is written down.
@@ -54,7 +52,7 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 17] = [
         Self::DisksLie,
         Self::SyncsTooEarly,
         Self::OldJournals,
@@ -67,7 +65,6 @@ impl Flaw {
         Self::SmallQuorum,
         Self::AgreesUnseen,
         Self::EverythingCommitted,
-        Self::BelievesVotes,
         Self::BelievesGrants,
         Self::PromisedIsNotWritten,
         Self::LostMemoryIsNotSaid,
@@ -111,7 +108,7 @@ impl Flaw {
 
     /// There is somebody who lies in any case.
     pub fn needs_a_liar(self) -> bool {
-        matches!(self, Self::BelievesVotes | Self::BelievesGrants)
+        self == Self::BelievesGrants
     }
 
     /// Everything that this node says and hears goes through a mouth that has the bug.
@@ -141,21 +138,14 @@ impl Flaw {
         }
     }
 
-    /// What a liar can say beside a vote of its own, to one of so many nodes, because nobody checks signatures: the same vote
-    /// in the name of all others, or that the ledger is its own from now on.
-    pub fn forges(self, vote: &Vote, liar: usize, nodes: usize, to: usize) -> Vec<Message> {
-        let others = (0..nodes).filter(|other| *other != to && *other != liar).map(|other| key(other, 1));
-        match self {
-            Self::BelievesVotes => {
-                others.map(|key| Message::Vote(Vote { signer: key.public(), ..*vote }.sign(&key))).collect()
-            }
-            Self::BelievesGrants => {
-                let (owner, attester) = (NodeKey(key(liar, 0).public()), key(liar, 1).public());
-                let grant = Grant { ledger: vote.ledger, epoch: vote.epoch + 100, owner, attester, roster: 1 };
-                vec![Message::Claim(Claim { grant: grant.sign(&[&operator()]) })]
-            }
-            _ => Vec::new(),
+    /// What a liar can say beside a vote of its own, because nobody checks signatures: that the ledger is its own from now on.
+    pub fn forges(self, vote: &Vote, liar: usize) -> Option<Message> {
+        if self != Self::BelievesGrants {
+            return None;
         }
+        let (owner, attester) = (NodeKey(key(liar, 0).public()), key(liar, 1).public());
+        let grant = Grant { ledger: vote.ledger, epoch: vote.epoch + 100, owner, attester, roster: 1 };
+        Some(Message::Claim(Claim { grant: grant.sign(&[&operator()]) }))
     }
 }
 

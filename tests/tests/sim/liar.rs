@@ -55,6 +55,20 @@ impl Lie {
         Self::Garbage,
         Self::SlowStreams,
     ];
+
+    /// Its name in tables.
+    fn name(self) -> &'static str {
+        match self {
+            Self::LyingHeads => "lies: heads that are not its own",
+            Self::ForgedReceipts => "lies: receipts of other states",
+            Self::Equivocation => "lies: two votes on one size",
+            Self::ForgedSignatures => "lies: votes in the name of others",
+            Self::Replay => "lies: old messages again",
+            Self::Withheld => "lies: no answer, or none of the bytes",
+            Self::Garbage => "lies: damaged frames",
+            Self::SlowStreams => "lies: streams by drops",
+        }
+    }
 }
 
 /// Old messages that are kept to be said again, at most.
@@ -81,8 +95,7 @@ pub async fn mouth(own: usize, plan: Plan, watch: Arc<Mutex<Watch>>) -> turmoil:
     for peer in (0..nodes).filter(|peer| *peer != own) {
         let towards = link(peer, port_towards(peer), [own].into_iter(), seed ^ (peer as u64 + 1)).await;
         let random = SplitMix(seed + peer as u64);
-        inner_links
-            .push((towards, Mouth { lie, flaw, peer, own, nodes, random, said: Vec::new(), watch: watch.clone() }));
+        inner_links.push((towards, Mouth { lie, flaw, peer, own, random, said: Vec::new(), watch: watch.clone() }));
     }
     // Those that call it come in any order.
     let (called, waiting): (Vec<_>, Vec<_>) =
@@ -122,7 +135,6 @@ struct Mouth {
     flaw: Option<Flaw>,
     peer: usize,
     own: usize,
-    nodes: usize,
     random: SplitMix,
     said: Vec<Vec<u8>>,
     watch: Arc<Mutex<Watch>>,
@@ -191,7 +203,11 @@ impl Mouth {
     }
 
     fn lies(&self) {
-        self.watch.lock().unwrap().count("lies told");
+        let mut watch = self.watch.lock().unwrap();
+        watch.count("lies told");
+        if let Some(lie) = self.lie {
+            watch.count(lie.name());
+        }
     }
 
     /// What is said instead of a frame.
@@ -201,10 +217,9 @@ impl Mouth {
             return vec![self.flaw.map_or(frame, |flaw| flaw.says(message).to_frame())];
         };
         if let (Some(flaw), Message::Vote(vote)) = (self.flaw, &message) {
-            let forged = flaw.forges(vote, self.own, self.nodes, self.peer);
-            if !forged.is_empty() {
+            if let Some(forged) = flaw.forges(vote, self.own) {
                 self.lies();
-                return forged.iter().map(Message::to_frame).chain([frame]).collect();
+                return vec![forged.to_frame(), frame];
             }
         }
         match (lie, message) {

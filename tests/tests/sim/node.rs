@@ -154,6 +154,18 @@ pub struct Machine {
     running: RefCell<Weak<Running>>,
 }
 
+/// Changes a bit of a value of the stored state, as nothing that checks its own writes would.
+fn tamper(journal: &Journal, random: &mut SplitMix) -> Option<bool> {
+    let no = journal.ledgers().ok()?.iter().find(|entry| entry.genesis.name == LEDGER)?.no;
+    // What is stored of the state may lag behind the log by more steps than a run has.
+    journal.bring_state_forward(no).ok()?;
+    let records = journal.records(no).ok()?;
+    let states: Vec<_> = records.iter().filter(|(record, _)| matches!(record, Record::State(_))).collect();
+    let (record, bytes) = states.get(random.below(states.len().max(1) as u64) as usize)?;
+    let byte = random.below((*bytes).max(1) as u64) as usize;
+    journal.tamper(no, record, byte, 1 << random.below(8)).ok()
+}
+
 impl Machine {
     /// A machine whose journal has the ledger, without receipts.
     pub fn new(number: usize, shared: Shared) -> Rc<Self> {
@@ -194,22 +206,18 @@ impl Machine {
         self.disk.power_on();
     }
 
-    /// Changes a bit of a value of the stored state, as nothing that checks its own writes would. False when there is none.
+    /// Changes a bit of a value of the stored state while the node does not run. False when there is none.
     pub fn tamper(&self, random: &mut SplitMix) -> bool {
         self.disk.power_on();
-        let tampered = Journal::on_backend(self.disk.clone()).ok().and_then(|journal| {
-            let no = journal.ledgers().ok()?.iter().find(|entry| entry.genesis.name == LEDGER)?.no;
-            // What is stored of the state may lag behind the log by more steps than a run has.
-            journal.bring_state_forward(no).ok()?;
-            let records = journal.records(no).ok()?;
-            let states: Vec<_> = records.iter().filter(|(record, _)| matches!(record, Record::State(_))).collect();
-            let (record, bytes) = states.get(random.below(states.len().max(1) as u64) as usize)?;
-            let byte = random.below((*bytes).max(1) as u64) as usize;
-            journal.tamper(no, record, byte, 1 << random.below(8)).ok()
-        });
+        let tampered = Journal::on_backend(self.disk.clone()).ok().and_then(|journal| tamper(&journal, random));
         self.disk.power_on();
         self.disk.cut_power();
         tampered == Some(true)
+    }
+
+    /// The same under a node that runs, and notices nothing until it looks at what is stored.
+    pub fn tamper_live(&self, random: &mut SplitMix) -> bool {
+        self.node().and_then(|node| tamper(node.journal(), random)) == Some(true)
     }
 
     /// All that it had is gone.

@@ -40,6 +40,7 @@ impl Command {
             )
             | Self::Replay(_) => Class::Reads,
             Self::Peer(PeerCommand::Key | PeerCommand::Probe { .. }) => Class::Here,
+            Self::Peer(PeerCommand::Revoke { .. } | PeerCommand::Allow { .. }) => Class::Asks,
             Self::Node(NodeCommand::Run { .. } | NodeCommand::Check { .. }) => Class::Here,
             Self::Node(NodeCommand::Stop) => Class::Asks,
             Self::Doctor(options) => reads_if(!options.repair),

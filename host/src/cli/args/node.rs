@@ -56,7 +56,7 @@ pub(crate) struct CompareOptions {
     /// With this member, as the configuration calls it; may be given again; with all when absent
     #[arg(long = "with", value_name = "PEER")]
     pub(crate) peers: Vec<String>,
-    /// After so many receipts; as many as all of them have when absent
+    /// After so many receipts; as many as this node and one of them have when absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) receipts: Option<u64>,
     /// Let every node run this view of the policy, and compare the projections

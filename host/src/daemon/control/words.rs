@@ -90,12 +90,19 @@ pub enum Wanted {
         ledger: String,
         /// Names of members; all others when there are none.
         peers: Vec<String>,
-        /// After so many receipts; as many as all of them have when absent.
+        /// After so many receipts; as many as this node and one of them have when absent.
         receipts: Option<u64>,
         /// A view whose projection is compared, too.
         view: Option<String>,
         /// Its arguments, in hexadecimal digits.
         args: String,
+    },
+    /// Let a peer in no more, or again.
+    Admit {
+        /// Its name.
+        peer: String,
+        /// Again.
+        admitted: bool,
     },
     /// Make a checkpoint of a ledger now. Answered when it is signed.
     Checkpoint {

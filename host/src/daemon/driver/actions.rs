@@ -28,6 +28,7 @@ impl Driver {
                     tracing::warn!(peer = %from.0, %reason, "a connection is ended");
                     // What is queued, the farewell above all, still goes out.
                     self.sessions.remove(&from.0);
+                    self.gone(from);
                 }
                 Action::Persist(standing) => self.persist(&standing),
                 Action::Apply { ledger, from, first, steps, work: number } => {

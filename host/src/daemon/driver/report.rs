@@ -133,7 +133,11 @@ impl Driver {
                 "refused": report.counts.refused,
             })
         });
-        Value::Array(rows.collect())
+        let shut_out = self
+            .revoked
+            .keys()
+            .map(|key| json!({ "name": self.names.get(key), "key": key.to_string(), "revoked": true }));
+        Value::Array(rows.chain(shut_out).collect())
     }
 
     /// For each ledger and each member that is a peer: who agrees with whom, up to where, and why not.

@@ -11,7 +11,7 @@ use reprise_federation::{
 };
 use reprise_receipts::{LedgerId, LogRoot, Receipt, StateRoot};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::oneshot;
 
 /// Comparisons that go on at the same time.
@@ -26,7 +26,7 @@ pub(in crate::daemon) struct CompareWish {
     pub(in crate::daemon) ledger: String,
     /// Names of the peers; all members when there are none.
     pub(in crate::daemon) peers: Vec<String>,
-    /// After so many receipts; as many as all of them have when absent.
+    /// After so many receipts; as many as this node and one of them have when absent.
     pub(in crate::daemon) receipts: Option<u64>,
     /// A view whose projection is compared, too.
     pub(in crate::daemon) view: Option<View>,
@@ -59,24 +59,31 @@ impl Driver {
             Err(why) => return drop(wish.reply.send(Err(why))),
         };
         let (now_ms, number) = (self.now_ms(), self.federation.new_transfer());
-        let ask = |peer: NodeKey| match self.federation.ask_for_roots(now_ms, peer, query.clone()) {
-            Ok(request) => (peer, There::Asked(request)),
-            Err(why) => (peer, There::Not(why.to_string())),
-        };
-        let there = peers.into_iter().map(ask).collect();
-        self.find_roots(RootsFor::Comparison(number), query.clone());
-        self.comparisons.push(Comparison { number, query, here: None, there, reply: wish.reply });
+        let mut there = BTreeMap::new();
+        for peer in peers {
+            let told = match self.reconciler.in_quarantine(peer) {
+                true => There::Not("it is in quarantine here: `reprise reconcile --history` says why".to_owned()),
+                false => match self.federation.ask_for_roots(now_ms, peer, query.clone()) {
+                    Ok(request) => There::Asked(request),
+                    Err(why) => There::Not(why.to_string()),
+                },
+            };
+            there.insert(peer, told);
+        }
+        self.comparisons.push(Comparison { number, query: query.clone(), here: None, there, reply: wish.reply });
+        self.find_roots(RootsFor::Comparison(number), query);
     }
 
     /// What is to be compared, and with whom.
-    fn comparable(&self, wish: &CompareWish) -> Result<(RootsQuery, Vec<NodeKey>), String> {
+    fn comparable(&self, wish: &CompareWish) -> Result<(RootsQuery, BTreeSet<NodeKey>), String> {
         if self.comparisons.len() >= COMPARISONS_MAX {
             return Err("too much is being compared already: try again later".to_owned());
         }
         let ledger = self.node.find_ledger(&wish.ledger).map_err(|error| error.to_string())?.id;
         let seat = self.federation.seat(ledger).ok_or("this node does not share the ledger: see its configuration")?;
         let is_other = |node: &NodeKey| node.0 != self.link.key();
-        let members: Vec<NodeKey> = seat.roster.members.iter().map(|member| member.node).filter(is_other).collect();
+        let members: BTreeSet<NodeKey> =
+            seat.roster.members.iter().map(|member| member.node).filter(is_other).collect();
         let named = |name: &String| {
             let member = members.iter().copied().find(|member| self.name(*member) == *name);
             member.ok_or_else(|| format!("no other member of the ledger is called `{name}`: see `reprise peers`"))
@@ -85,10 +92,14 @@ impl Driver {
             true => members.clone(),
             false => wish.peers.iter().map(named).collect::<Result<_, _>>()?,
         };
+        if peers.is_empty() {
+            return Err("this node shares the ledger with nobody".to_owned());
+        }
+        // Whoever has less says so; the others are compared.
         let own = self.size(ledger);
         let told = self.federation.peers().filter(|peer| peer.connected && peers.contains(&peer.node));
-        let sizes = told.filter_map(|peer| peer.heads.get(&ledger)).map(|head| head.size).filter(|size| *size > 0);
-        let size = wish.receipts.unwrap_or_else(|| sizes.fold(own, u64::min));
+        let most = told.filter_map(|peer| peer.heads.get(&ledger)).map(|head| head.size).max();
+        let size = wish.receipts.unwrap_or(most.filter(|most| (1..own).contains(most)).unwrap_or(own));
         if size == 0 || size > own {
             return Err(format!(
                 "this node has {own} receipts of the ledger: there is nothing to compare after {size}"
@@ -100,10 +111,6 @@ impl Driver {
     pub(super) fn own_roots_found(&mut self, number: u64, found: Result<Box<Roots>, NoRoots>) {
         let Some(at) = self.comparisons.iter().position(|comparison| comparison.number == number) else { return };
         match found {
-            Ok(roots) if roots.projection == Some(Projected::Refused) => {
-                let why = "the view has no answer on this node: `reprise state view` says why".to_owned();
-                let _ = self.comparisons.swap_remove(at).reply.send(Err(why));
-            }
             Ok(roots) => {
                 self.comparisons[at].here = Some(roots);
                 self.end_comparisons();
@@ -148,8 +155,17 @@ impl Driver {
         let complete: Vec<Comparison> = self.comparisons.extract_if(.., is_complete).collect();
         for Comparison { query, here, there, reply, .. } in complete {
             let Some(here) = here else { continue };
-            let rows = there.iter().map(|(peer, there)| self.compared_row(*peer, &query, &here, there)).collect();
-            let _ = reply.send(Ok(Value::Array(rows)));
+            let told = |there: &There| matches!(there, There::Told(roots) if matches!(roots.projection, Some(Projected::Root(_))));
+            let answer =
+                if mark_at(&self.facts, query.ledger, query.size).map(|mark| mark.log_root) != Some(here.log_root) {
+                    Err("the log was taken back here meanwhile: compare again".to_owned())
+                } else if here.projection == Some(Projected::Refused) && !there.values().any(told) {
+                    Err("the view has no answer on this node: `reprise state view` says why".to_owned())
+                } else {
+                    let row = |(peer, there): (&NodeKey, &There)| self.compared_row(*peer, &query, &here, there);
+                    Ok(Value::Array(there.iter().map(row).collect()))
+                };
+            let _ = reply.send(answer);
         }
     }
 

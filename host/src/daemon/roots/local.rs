@@ -2,7 +2,6 @@
 
 use crate::{
     checkpoints,
-    daemon::driver::Driver,
     journal::{JournalError, LedgerEntry},
     node::{EngineChoice, Node, NodeError},
     projection::{ProjectionError, project},
@@ -10,19 +9,8 @@ use crate::{
     runner::RunError,
 };
 use reprise_abi::decode_canonical;
-use reprise_federation::{
-    Ledgers,
-    message::{Projected, Refusal, Roots, RootsQuery, View},
-};
-use reprise_receipts::{Head, LeafHash, Receipt, StateRoot};
-
-/// What is to be found out.
-pub(super) struct Wanted<'a> {
-    pub(super) entry: &'a LedgerEntry,
-    pub(super) query: &'a RootsQuery,
-    /// Root of the stored state, if it is that after so many receipts.
-    pub(super) stored: Option<StateRoot>,
-}
+use reprise_federation::message::{Projected, Refusal, Roots, RootsQuery, View};
+use reprise_receipts::{Head, LeafHash, Receipt};
 
 /// Why it cannot be told.
 #[derive(Debug, thiserror::Error)]
@@ -59,21 +47,13 @@ impl From<NodeError> for NoRoots {
     }
 }
 
-impl Driver {
-    /// Root of the stored state of a ledger, as it was found last, if it is that after the receipts that are asked about.
-    pub(super) fn stored_state(&self, query: &RootsQuery) -> Option<StateRoot> {
-        let head = self.facts.head(query.ledger).filter(|head| head.log.size == query.size)?;
-        Some(head.state_root)
-    }
-}
-
-/// Finds it out, over one moment of the journal. Without a view it is read; with one the state of then is made and its
-/// root checked, and the view runs on it, within the fuel of a step.
+/// Finds it out, over one moment of the journal. After all its receipts the root is that of the state as it is stored. With a
+/// view the state of then is made and its root checked, and the view runs on it, within the fuel of a step.
 ///
 /// # Errors
 /// [`NoRoots`].
-pub(super) fn roots(node: &Node, wanted: &Wanted<'_>) -> Result<Roots, NoRoots> {
-    let Wanted { entry, query: RootsQuery { size, view, .. }, stored } = wanted;
+pub(super) fn roots(node: &Node, entry: &LedgerEntry, query: &RootsQuery) -> Result<Roots, NoRoots> {
+    let RootsQuery { size, view, .. } = query;
     let (node, size) = (&node.moment()?, *size);
     let reader = node.journal().read(entry.no)?;
     let missing = NoRoots::NoReceipt(size.saturating_sub(1));
@@ -88,7 +68,7 @@ pub(super) fn roots(node: &Node, wanted: &Wanted<'_>) -> Result<Roots, NoRoots> 
         Some(view) => Some(projected(node, entry, (&receipt, LeafHash::of(&bytes)), view)?),
         None => None,
     };
-    let state_root = stored.unwrap_or(receipt.next_state);
+    let state_root = if size == reader.size()? { reader.state()?.root() } else { receipt.next_state };
     Ok(Roots { size, log_root, state_root, execution: receipt.execution, checkpoint, projection })
 }
 

@@ -69,6 +69,12 @@ impl Run {
                 self.machines[node].disk.flip();
                 self.crash(node, 50);
             }
+            Fault::Tamper { node }
+                if self.random.below(2) == 1 && self.machines[node].tamper_live(&mut self.random) =>
+            {
+                self.machines[node].flips();
+                self.watch.lock().unwrap().count("states changed under a running node");
+            }
             Fault::Tamper { node } => {
                 self.crash(node, 50);
                 if self.machines[node].tamper(&mut self.random) {
