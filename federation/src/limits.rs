@@ -30,7 +30,7 @@ pub const SERVED_MAX: usize = 2;
 pub const SERVED_ANSWER_MS: u64 = 120_000;
 /// Longest arguments of a view that a peer is asked for, in bytes.
 pub const VIEW_ARGS_MAX: usize = 4 * 1024;
-/// Longest evidence that is passed on in a frame, in bytes; longer evidence is fetched as a file.
+/// Longest evidence that is passed on, in bytes: it has to fit into a frame.
 pub const EVIDENCE_FRAME_BYTES_MAX: usize = 60 * 1024;
 /// Most members of a ledger.
 pub const MEMBERS_MAX: usize = 32;

@@ -98,11 +98,11 @@ impl Lead {
         }
     }
 
-    /// The connection to the member is new: what was on its way is lost.
+    /// The connection to the member is new: what was on its way is lost, and what it had before it may have lost. It counts
+    /// again when it says what it has.
     pub fn restart(&mut self, node: NodeKey) {
         if let Some(progress) = self.progress.get_mut(&node) {
-            let matched = progress.matched;
-            *progress = Progress { matched, sent: matched.max(self.base.size), ..Progress::default() };
+            *progress = Progress { sent: progress.matched.max(self.base.size), ..Progress::default() };
         }
     }
 

@@ -7,12 +7,17 @@ use reprise_federation::{
     bundle::BundleOrder,
     compare::{Content, Divergence},
     message::{
-        Ask, BundleOffer, BundleQuery, Goodbye, Hello, Projected, Question, Refusal, Reply, Roots, RootsQuery, Step,
-        View,
+        Ask, BundleOffer, BundleQuery, EvidenceNote, Goodbye, Hello, Projected, Question, Refusal, Reply, Roots,
+        RootsQuery, Step, View,
     },
     node::{CannotAsk, Service},
 };
-use reprise_receipts::{ExecutionRoot, LedgerId, LogRoot, StateRoot, bundle::BundleKind, digest::BundleDigest};
+use reprise_receipts::{
+    Attestation, AttestationBody, ExecutionRoot, LeafHash, LedgerId, LogRoot, StateRoot,
+    bundle::BundleKind,
+    digest::BundleDigest,
+    evidence::{Equivocation, Evidence},
+};
 use std::collections::VecDeque;
 use support::{
     keys,
@@ -396,6 +401,47 @@ fn a_bundle_that_takes_long_to_be_made_is_waited_for_and_then_given_up() {
     assert!(pair.nodes[1].answers.iter().all(|(request, _)| *request != asked));
     pair.run(30_000);
     assert_eq!(pair.nodes[1].answers.last(), Some(&(asked, None)));
+}
+
+/// What a node does when a peer shows it a proof: nothing is believed that does not hold.
+#[test]
+fn evidence_is_verified_before_anything_follows_from_it_and_then_passed_on() {
+    let owner = keys(0).receipts;
+    let body = |log_root: u8| AttestationBody {
+        ledger: ledger_id(),
+        seq: 5,
+        leaf: LeafHash::from_bytes([7; 32]),
+        log_root: LogRoot::from_bytes([log_root; 32]),
+        epoch: Some(1),
+    };
+    let shown = |one: Attestation, other: Attestation| {
+        let mut pair = Pair::new([20, 20]);
+        let (from, replica) = (pair.nodes[0].key, &mut pair.nodes[1]);
+        let file = Evidence::Equivocation(Box::new(Equivocation::new(one, other))).to_file();
+        replica.federation.handle(1, from, Message::Evidence(EvidenceNote { file: file.clone() }), &replica.ledger);
+        let actions: Vec<Action> = std::iter::from_fn(|| replica.federation.poll()).collect();
+        let is_kept = actions.iter().any(|action| matches!(action, Action::Evidence(_)));
+        let is_rejected = actions.iter().any(|action| matches!(action, Action::Quarantined(_)));
+        let is_passed_on = actions
+            .iter()
+            .any(|action| matches!(action, Action::Send { message: Message::Evidence(note), .. } if note.file == file));
+        (replica.federation.service(1, ledger_id()), is_kept, is_passed_on, is_rejected)
+    };
+    let suspended = Some(Service::Suspended(Suspension::Equivocation { at: 5 }));
+    assert_eq!(shown(body(1).sign(&owner), body(2).sign(&owner)), (suspended, true, true, false));
+    // By somebody who is no member; the same said twice; a signature that does not hold.
+    let stranger = keys(9).receipts;
+    let mut forged = body(2).sign(&owner);
+    forged.body.log_root = LogRoot::from_bytes([3; 32]);
+    for (one, other) in [
+        (body(1).sign(&stranger), body(2).sign(&stranger)),
+        (body(1).sign(&owner), body(1).sign(&owner)),
+        (body(1).sign(&owner), forged),
+    ] {
+        let (service, is_kept, is_passed_on, is_rejected) = shown(one, other);
+        assert_ne!(service, suspended);
+        assert_eq!((is_kept, is_passed_on, is_rejected), (false, false, true));
+    }
 }
 
 fn roots(size: u64) -> Roots {

@@ -211,3 +211,30 @@ fn a_ledger_of_protocol_epoch_2_goes_on_under_its_rules() {
     bench.run(&["submit", "earlier", &file]).says(0, &[]);
     assert_eq!(bench.json(&["ledger", "show", "earlier"])["receipts"], 30);
 }
+
+#[test]
+fn what_was_cut_off_is_shown_exported_and_dropped() {
+    let bench = Bench::with_events(20);
+    let receipt = bench.json(&["receipts", "show", "incident", "15"])["leaf hash"].clone();
+    let words = ["recover", "rollback", "incident", "--to", "11", "--attested", "--reason", "a test"];
+    bench.run(&words).says(0, &[]);
+    let cases = bench.json(&["quarantine", "list", "incident"]);
+    let (case, records) = (cases[0]["case"].to_string(), cases[0]["records"].as_u64().unwrap());
+    assert_eq!((&cases[0]["from"], &cases[0]["to"]), (&12.into(), &20.into()));
+    let shown = bench.json(&["quarantine", "show", "incident", &case]);
+    assert_eq!(shown.as_array().unwrap().len() as u64, records);
+
+    let out = bench.node().with_file_name("cut off");
+    let out = out.to_str().unwrap();
+    bench.run(&["quarantine", "export", "incident", &case, "--out", out]).says(0, &[]);
+    bench.run(&["quarantine", "export", "incident", &case, "--out", out]).says(1, &["cut off"]);
+    assert_eq!(std::fs::read_dir(out).unwrap().count() as u64, records);
+    let file = std::fs::read(std::path::Path::new(out).join("receipt-15.bin")).unwrap();
+    assert_eq!(receipt, reprise_receipts::LeafHash::of(&file).to_string(), "to the byte");
+
+    bench.run(&["quarantine", "drop", "incident", &case, "--dry-run"]).says(0, &["would be removed"]);
+    assert_eq!(bench.json(&["quarantine", "list", "incident"]), cases);
+    bench.run(&["quarantine", "drop", "incident", &case]).says(0, &["removed"]);
+    bench.run(&["quarantine", "list", "incident"]).says(0, &["(none)"]);
+    bench.run(&["quarantine", "drop", "incident", &case]).says(1, &["there is no case"]);
+}

@@ -68,6 +68,28 @@ fn windows_open_at_multiples_or_after_a_while() {
     assert_eq!(windows.due(2_000, &rule, 31, 25), Some(30));
 }
 
+/// Each of the roots counts by itself, also those that are signed only through the receipt.
+#[test]
+fn a_vote_that_differs_in_one_root_makes_nothing_final() {
+    let ours = vote(1, 10, 1);
+    let other = vote(2, 10, 9);
+    let differing = [
+        Vote { log_root: other.log_root, ..vote(2, 10, 1) },
+        Vote { leaf: other.leaf, ..vote(2, 10, 1) },
+        Vote { state_root: other.state_root, ..vote(2, 10, 1) },
+        Vote { execution: other.execution, ..vote(2, 10, 1) },
+    ];
+    let is_final = |theirs: Vote| {
+        let mut windows = Windows::default();
+        assert_eq!((windows.note(ours), windows.note(theirs)), (Noted::New, Noted::New));
+        windows.final_beyond(0, &roster(3, Quorum::Majority)).is_some()
+    };
+    assert!(is_final(vote(2, 10, 1)));
+    for theirs in differing {
+        assert!(!is_final(theirs), "{theirs:?}");
+    }
+}
+
 #[test]
 fn a_quorum_of_equal_votes_is_final_and_no_fewer() {
     for (voting, quorum, needed) in [(3, Quorum::Majority, 2), (4, Quorum::TwoThirds, 3), (5, Quorum::TwoThirds, 4)] {

@@ -4,7 +4,7 @@
 //! crash and lose what was not durable, lose their disks or a byte of them, and at most one node lies. The invariants are
 //! held after every event. Then the faults stop, and all honest nodes must come to the same log.
 //!
-//! `REPRISE_SIM_SEEDS=from..to` runs other seeds than the first 200.
+//! `REPRISE_SIM_SEEDS=from..to` runs other seeds than the first 100.
 
 mod byzantine;
 mod flaws;

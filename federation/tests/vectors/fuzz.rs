@@ -2,7 +2,10 @@
 //!
 //! Seeded messages of every kind, changed in one to four places, as they would come from a peer that has said who it is.
 //! Those that decode are given to a node that owns, and to one that follows, the ledger that they are made to be about.
-//! `REPRISE_FUZZ_SECONDS` makes a run go on for that long, with seeds that follow.
+//! So is everything else of a peer that is decoded: the content of streams, evidence, attestations, signed commands.
+//!
+//! Without a time the frames are the same in every run. `REPRISE_FUZZ_SECONDS` makes a run go on for that long, from a seed
+//! that it prints; `REPRISE_FUZZ_SEED` says which.
 
 use crate::{
     kinds,
@@ -13,22 +16,28 @@ use crate::{
         ledger_id,
     },
 };
-use reprise_abi::Canonical;
+use reprise_abi::{Canonical, decode_canonical, encode};
 use reprise_federation::{
     Action, Config, Federation, Message, NodeKey, Quorum, Standing,
+    compare::{join_chunks, split_chunks},
     limits::FRAME_BYTES_MAX,
-    message::{Hello, Question},
+    membership::SignedGrant,
+    message::{EvidenceNote, Hello, Question, Steps},
     node::Refused,
+};
+use reprise_receipts::{
+    AttestationBody, LeafHash, LogRoot,
+    evidence::{Equivocation, Evidence},
 };
 use std::{
     env,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// Frames of a run without a time.
 const FRAMES: u64 = 30_000;
 
-const MAKERS: [fn(&mut Random) -> Message; 30] = [
+const MAKERS: [fn(&mut Random) -> Message; 31] = [
     kinds::hello,
     kinds::ask_digest,
     kinds::ask_heads,
@@ -58,8 +67,56 @@ const MAKERS: [fn(&mut Random) -> Message; 30] = [
     kinds::promise,
     kinds::vote,
     kinds::evidence,
+    proof,
     kinds::goodbye,
 ];
+
+/// Two attestations over one receipt that differ, by a member.
+fn proof(random: &mut Random) -> Message {
+    let signer = keys(random.below(3) as u8).receipts;
+    let body = |log_root| AttestationBody {
+        ledger: ledger_id(),
+        seq: 5,
+        leaf: LeafHash::from_bytes([7; 32]),
+        log_root: LogRoot::from_bytes(log_root),
+        epoch: Some(1),
+    };
+    let (one, other) = (body(random.digest()).sign(&signer), body(random.digest()).sign(&signer));
+    let file = Evidence::Equivocation(Box::new(Equivocation::new(one, other))).to_file();
+    Message::Evidence(EvidenceNote { file })
+}
+
+/// What comes in streams, in frames as bytes, or in files of peers, valid.
+fn object(random: &mut Random) -> Vec<u8> {
+    match random.below(4) {
+        0 => encode(&kinds::steps(random)),
+        1 => join_chunks([random.bytes(300).as_slice(), &random.bytes(20)]),
+        2 => match proof(random) {
+            Message::Evidence(note) => note.file,
+            other => unreachable!("{other:?}"),
+        },
+        _ => match kinds::claim(random) {
+            Message::Claim(claim) => encode(&claim.grant),
+            other => unreachable!("{other:?}"),
+        },
+    }
+}
+
+/// Values that follow from a seed: always the same one, unless the run has a time.
+fn random(name: &str, seconds: u64) -> Random {
+    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    let seed = match env::var("REPRISE_FUZZ_SEED") {
+        Ok(text) => text.parse().expect("a number"),
+        Err(_) if seconds > 0 => clock(),
+        Err(_) => return Random::for_kind(name),
+    };
+    println!("REPRISE_FUZZ_SEED={seed}");
+    Random::for_kind(&format!("{name} {seed}"))
+}
+
+fn seconds() -> u64 {
+    env::var("REPRISE_FUZZ_SECONDS").map_or(0, |text| text.parse().expect("seconds"))
+}
 
 /// The message, about the ledger that is there, and near its end more often than not.
 fn aim(message: &mut Message, random: &mut Random, size: u64) {
@@ -209,8 +266,8 @@ impl Node {
 
 #[test]
 fn frames_of_any_kind_do_no_harm() {
-    let seconds: u64 = env::var("REPRISE_FUZZ_SECONDS").map_or(0, |text| text.parse().expect("seconds"));
-    let (begin, mut random, mut decoded) = (Instant::now(), Random::for_kind("fuzz"), 0);
+    let seconds = seconds();
+    let (begin, mut random, mut decoded) = (Instant::now(), random("fuzz", seconds), 0);
     // One that owns the ledger and hears a replica, one that follows and hears its owner.
     let mut nodes = [(Node::new(0, 1), 1), (Node::new(2, 0), 0)];
     for round in 0.. {
@@ -230,4 +287,35 @@ fn frames_of_any_kind_do_no_harm() {
         node.take(&frame, *peer);
     }
     assert!(decoded > FRAMES / 10, "only {decoded} frames decode");
+}
+
+/// Whatever decodes has one encoding, and is what it was.
+#[test]
+fn other_objects_of_any_kind_do_no_harm() {
+    let (seconds, begin) = (seconds() / 4, Instant::now());
+    let (mut random, mut decoded) = (random("objects", seconds), 0);
+    for round in 0.. {
+        if round >= FRAMES && begin.elapsed() >= Duration::from_secs(seconds) {
+            break;
+        }
+        let mut bytes = object(&mut random);
+        mutate(&mut bytes, &mut random);
+        if let Ok(steps) = decode_canonical::<Steps>(&bytes) {
+            assert_eq!(encode(&steps), bytes);
+            decoded += 1;
+        }
+        if let Some(chunks) = split_chunks(&bytes) {
+            assert_eq!(join_chunks(chunks), bytes);
+            decoded += 1;
+        }
+        if let Ok(evidence) = Evidence::from_file(&bytes) {
+            assert_eq!(evidence.to_file(), bytes);
+            decoded += 1;
+        }
+        if let Ok(grant) = decode_canonical::<SignedGrant>(&bytes) {
+            assert_eq!(encode(&grant), bytes);
+            decoded += 1;
+        }
+    }
+    assert!(decoded > FRAMES / 10, "only {decoded} objects decode");
 }

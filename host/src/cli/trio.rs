@@ -7,7 +7,11 @@ use super::{
     demo,
     error::CliError,
 };
-use crate::daemon::{client::Client, control::Wanted};
+use crate::{
+    daemon::{client::Client, control::Wanted},
+    journal::{Journal, tamper::Record},
+    node::{self, Access},
+};
 use serde_json::Value;
 use std::{
     fmt::Write,
@@ -136,6 +140,38 @@ impl Trio {
             child.wait().map_err(|error| CliError::Fault(format!("{} does not end: {error}", NAMES[node])))?;
         }
         Ok(())
+    }
+
+    /// A node that does not run loses its disk, all but its keys and its configuration, which says the ledger's id.
+    pub(crate) fn lose_disk(&self, node: usize) -> Result<(), CliError> {
+        let dir = self.dir(node);
+        let id = text_of(&self.command(OWNER, &["ledger", "show", LEDGER])?, "id");
+        let (config, journal, federation) = (dir.join("node.toml"), dir.join("journal.redb"), dir.join("federation"));
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |error| CliError::File { path, error }
+        };
+        fs::remove_file(&journal).map_err(at(&journal))?;
+        fs::remove_dir_all(&federation).map_err(at(&federation))?;
+        drop(Journal::create(&journal)?);
+        let text = fs::read_to_string(&config).map_err(at(&config))?;
+        let with_id = text.replace("name = \"incident\"\n", &format!("name = \"incident\"\nid = \"{id}\"\n"));
+        fs::write(&config, with_id).map_err(at(&config))
+    }
+
+    /// In what a node that does not run has stored of the ledger's state, one byte becomes another. Which.
+    pub(crate) fn damage_state(&self, node: usize) -> Result<String, CliError> {
+        let node = node::Node::open(self.dir(node), Access::Write)?;
+        let entry = node.find_ledger(LEDGER)?;
+        // Values that later steps have changed lie in their diffs until then.
+        node.journal().bring_state_forward(entry.no)?;
+        let values = node.journal().records(entry.no)?;
+        let is_value = |(record, length): &&(Record, usize)| matches!(record, Record::State(_)) && *length > 4;
+        let Some((record, length)) = values.iter().rfind(is_value) else {
+            return Err(CliError::Fault("the state has no value".to_owned()));
+        };
+        node.journal().tamper(entry.no, record, length / 2, 0x10)?;
+        Ok(format!("bit 4 of byte {} of {length} in {record}", length / 2))
     }
 
     /// What a running node says of the ledger.

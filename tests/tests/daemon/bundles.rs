@@ -7,6 +7,7 @@ use crate::{
     kills::heartbeat,
 };
 use reprise::daemon::rejected;
+use reprise_federation::limits::QUARANTINE_OBJECT_BYTES_MAX;
 
 /// Receipts that the ledger has when the newcomer comes, at least.
 const HISTORY: u64 = 2_000;
@@ -102,12 +103,31 @@ fn a_damaged_bundle_is_rejected_and_another_member_is_asked() {
         let kept = rejected::list(&cluster.bench(2).node()).unwrap();
         let of_bundles = kept.iter().filter(|record| record.reason.contains("bundle")).count();
         assert_eq!(of_bundles > 0, lie.is_seen_in_the_file(), "{lie:?}: {kept:?}");
+        if lie == Lie::OneByteIsAnother {
+            is_looked_after(&cluster, &kept[kept.len() - 1]);
+        }
         let peers = cluster.bench(2).json(&["federation", "status"]);
         let row = peers.as_array().unwrap().iter().find(|row| row["peer"] == "b").unwrap();
         assert_eq!(row["wrong answers"].as_u64() > Some(0), lie.is_seen_in_the_file(), "{lie:?}: {row}");
         cluster.stop(2);
         cluster.bench(2).run(&["verify", "incident"]).says(0, &["match"]);
     }
+}
+
+/// An operator looks at what a peer sent, takes it elsewhere, and removes it, while the node runs.
+fn is_looked_after(cluster: &Cluster, kept: &rejected::RejectedRecord) {
+    let (bench, number) = (cluster.bench(2), kept.number.to_string());
+    let quarantine = |args: &[&str]| bench.run(&[&["quarantine"], args, &["--record", &number]].concat());
+    bench.run(&["quarantine", "list", "--peers"]).says(0, &[&number, &kept.reason]);
+    quarantine(&["show"]).says(0, &[&kept.reason, &kept.digest]);
+    let out = bench.node().with_file_name("rejected.bin");
+    let out = out.to_str().unwrap();
+    quarantine(&["export", "--out", out]).says(0, &[]);
+    quarantine(&["export", "--out", out]).says(1, &["rejected.bin"]);
+    assert_eq!(std::fs::metadata(out).unwrap().len(), kept.length.min(QUARANTINE_OBJECT_BYTES_MAX as u64));
+    quarantine(&["drop", "--dry-run"]).says(0, &["would be removed"]);
+    quarantine(&["drop"]).says(0, &["removed"]);
+    quarantine(&["show"]).says(1, &["there is no object"]);
 }
 
 #[test]

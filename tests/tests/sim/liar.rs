@@ -216,11 +216,11 @@ impl Mouth {
         let Some(lie) = self.lie else {
             return vec![self.flaw.map_or(frame, |flaw| flaw.says(message).to_frame())];
         };
-        if let (Some(flaw), Message::Vote(vote)) = (self.flaw, &message) {
-            if let Some(forged) = flaw.forges(vote, self.own) {
-                self.lies();
-                return vec![forged.to_frame(), frame];
-            }
+        if let (Some(flaw), Message::Vote(vote)) = (self.flaw, &message)
+            && let Some(forged) = flaw.forges(vote, self.own)
+        {
+            self.lies();
+            return vec![forged.to_frame(), frame];
         }
         match (lie, message) {
             (Lie::LyingHeads, Message::Answer(mut answer)) => {

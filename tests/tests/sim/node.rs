@@ -141,6 +141,8 @@ pub struct Machine {
     pub skew: Cell<Skew>,
     /// What it has answered may not be on its disk any more.
     damage: Cell<Option<Damage>>,
+    /// Its disk has lied about syncs: the shared ledger comes back from the others, the node's own one from nobody.
+    has_lied: Cell<bool>,
     /// Its disk is a new one: whoever starts the node says that what it had promised and signed is lost.
     is_new: Cell<bool>,
     /// Why the node did not start, or cannot go on.
@@ -176,6 +178,7 @@ impl Machine {
             switch: Switch::new(random.next_bits()),
             skew: Cell::new(Skew { ahead_ms: 0, ms_per_s: 1_000 }),
             damage: Cell::new(None),
+            has_lied: Cell::new(false),
             is_new: Cell::new(false),
             ailment: RefCell::new(None),
             wish: Cell::new(None),
@@ -223,6 +226,7 @@ impl Machine {
     /// All that it had is gone.
     pub fn has_a_new_disk(&self) {
         self.is_new.set(true);
+        self.has_lied.set(false);
     }
 
     /// It owns the ledger, as far as operators know.
@@ -233,6 +237,7 @@ impl Machine {
     /// Its disk has lost something of what it answered, or will when the power goes.
     pub fn loses(&self) {
         self.damage.set(Some(Damage::Lost { life: self.life.get() }));
+        self.has_lied.set(true);
     }
 
     /// A bit on its disk is another.

@@ -1,5 +1,6 @@
 //! What a majority costs: the same events into the same three nodes, answered when they are durable at the owner, and when
-//! a majority has them durable and agrees on the root. The replicas do every step again in both.
+//! a majority has them durable and agrees on the root. The replicas do every step again in both. Then: how long a replica
+//! takes to come back.
 
 use super::{
     WINDOW,
@@ -8,7 +9,7 @@ use super::{
 use crate::{
     cli::{
         error::CliError,
-        trio::{LEDGER, NAMES, OWNER, Trio},
+        trio::{FAR, LEDGER, NAMES, OWNER, Trio},
     },
     daemon::client::Client,
 };
@@ -23,24 +24,57 @@ use std::{
 
 /// Events of each run.
 const EVENTS: usize = 20_000;
+/// Events that a replica misses.
+const MISSED: usize = 100_000;
 const RANKS: usize = 8;
 /// Logical time from one to the next, in milliseconds.
 const SPACING_MS: usize = 10;
 /// When the recorded incident begins: 02:10, in seconds of its day.
 const INCIDENT_BEGINS_S: usize = 7_800;
 
-/// Microseconds of an event at `local` and at `majority`, both with [`WINDOW`] in flight.
+/// Microseconds of an event at `local` and at `majority`, both with [`WINDOW`] in flight; seconds until a replica that fell
+/// behind, lost its disk, or is damaged has all that the owner has.
 pub(super) fn figures(dir: &Path) -> Result<Vec<Figure>, CliError> {
     let local = run(&dir.join("local"), "local")?;
     let majority = run(&dir.join("majority"), "majority")?;
     let us = |what, value, ratio, target| Figure::new(what, value, "us", "local, rate", ratio, target);
-    Ok(vec![
+    let mut figures = vec![
         us("event on three nodes, local", local, 1.0, Target::None),
         us("event on three nodes, majority", majority, local / majority, Target::AtLeast(0.4)),
-    ])
+    ];
+    figures.extend(come_back(&dir.join("back"))?);
+    Ok(figures)
 }
 
-fn run(dir: &Path, durability: &str) -> Result<f64, CliError> {
+/// How long one replica takes to come back, without anybody's help, against the time in which the other two ordered what it
+/// missed.
+fn come_back(dir: &Path) -> Result<Vec<Figure>, CliError> {
+    let mut trio = begun(dir, "majority")?;
+    trio.stop(FAR)?;
+    let ordered_s = submit(trio.dir(OWNER), MISSED)? * MISSED as f64 / 1e6;
+    let mut figures = Vec::new();
+    let mut back = |trio: &mut Trio, what: &str| {
+        trio.start(FAR)?;
+        let (_, took) = trio.until(FAR, what, |ledger| ledger["can go on"] == true)?;
+        let (_, rest) = trio.until_equal(FAR)?;
+        let seconds = (took + rest).as_secs_f64();
+        figures.push(Figure::new(what, seconds, "s", "ordering them", seconds / ordered_s, Target::None));
+        Ok::<_, CliError>(())
+    };
+    back(&mut trio, &format!("{MISSED} receipts behind: caught up"))?;
+    trio.stop(FAR)?;
+    trio.lose_disk(FAR)?;
+    back(&mut trio, "disk lost: begun anew with bundles of a peer")?;
+    trio.command(OWNER, &["checkpoint", "create", LEDGER])?;
+    trio.stop(FAR)?;
+    trio.damage_state(FAR)?;
+    back(&mut trio, "a byte of the state flipped: found, repaired, resumed")?;
+    (0..NAMES.len()).try_for_each(|node| trio.stop(node))?;
+    Ok(figures)
+}
+
+/// Three nodes that run, with the event that sets the policy up.
+fn begun(dir: &Path, durability: &str) -> Result<Trio, CliError> {
     fs::create_dir_all(dir).map_err(|error| CliError::File { path: dir.to_owned(), error })?;
     let first = dir.join("first.jsonl");
     fs::write(&first, event(0)).map_err(|error| CliError::File { path: first.clone(), error })?;
@@ -50,7 +84,12 @@ fn run(dir: &Path, durability: &str) -> Result<f64, CliError> {
     for node in 1..NAMES.len() {
         trio.until_equal(node)?;
     }
-    let us = submit(trio.dir(OWNER))?;
+    Ok(trio)
+}
+
+fn run(dir: &Path, durability: &str) -> Result<f64, CliError> {
+    let mut trio = begun(dir, durability)?;
+    let us = submit(trio.dir(OWNER), EVENTS)?;
     for node in 1..NAMES.len() {
         trio.until_equal(node)?;
     }
@@ -59,7 +98,7 @@ fn run(dir: &Path, durability: &str) -> Result<f64, CliError> {
 }
 
 /// Microseconds of an event, from the first answer to the last.
-fn submit(owner: &Path) -> Result<f64, CliError> {
+fn submit(owner: &Path, events: usize) -> Result<f64, CliError> {
     let fault = |error: std::io::Error| CliError::Fault(format!("the owner: {error}"));
     let client = Client::connect(owner).map_err(fault)?.ok_or_else(|| CliError::Fault("no owner runs".to_owned()))?;
     let (more, may_send) = bounded(WINDOW);
@@ -67,12 +106,12 @@ fn submit(owner: &Path) -> Result<f64, CliError> {
         let _ = more.send(());
     }
     let mut answers = Answers { more, first: None, good: 0 };
-    let events = BufReader::new(Paced { may_send, next: 1, line: Vec::new() });
-    client.submit(LEDGER, events, |answer| answers.take(answer)).map_err(fault)?;
-    let Answers { first: Some(first), good: EVENTS, .. } = answers else {
-        return Err(CliError::Fault(format!("{} of {EVENTS} events of the bench were accepted", answers.good)));
+    let lines = BufReader::new(Paced { may_send, next: 1, last: events, line: Vec::new() });
+    client.submit(LEDGER, lines, |answer| answers.take(answer)).map_err(fault)?;
+    let Some(first) = answers.first.filter(|_| answers.good == events) else {
+        return Err(CliError::Fault(format!("{} of {events} events of the bench were accepted", answers.good)));
     };
-    Ok(first.elapsed().as_secs_f64() * 1e6 / (EVENTS - 1) as f64)
+    Ok(first.elapsed().as_secs_f64() * 1e6 / (events - 1) as f64)
 }
 
 struct Answers {
@@ -94,12 +133,13 @@ impl Answers {
 struct Paced {
     may_send: Receiver<()>,
     next: usize,
+    last: usize,
     line: Vec<u8>,
 }
 
 impl Read for Paced {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        if self.line.is_empty() && self.next <= EVENTS {
+        if self.line.is_empty() && self.next <= self.last {
             self.may_send.recv().map_err(std::io::Error::other)?;
             self.line = event(self.next).into_bytes();
             self.next += 1;

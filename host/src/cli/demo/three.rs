@@ -1,18 +1,12 @@
 //! The second act: the incident on three nodes. One is cut off, one is killed, one is damaged; each comes back.
 
-use super::{INCIDENT, chapter, flip_one_byte, seconds, verdict};
-use crate::{
-    cli::{
-        child::{number_of, text_of},
-        error::CliError,
-        report::Printer,
-        text,
-        trio::{FAR, LEDGER, NAMES, OWNER, Trio},
-        verify,
-    },
-    node::{Access, EngineChoice, Node},
+use super::{INCIDENT, chapter, seconds};
+use crate::cli::{
+    child::{number_of, text_of},
+    error::CliError,
+    text,
+    trio::{FAR, LEDGER, NAMES, OWNER, Trio},
 };
-use reprise_receipts::Verdict;
 use serde_json::Value;
 use std::{
     fs,
@@ -86,25 +80,32 @@ fn killed(trio: &mut Trio, events: &str) -> Result<(), CliError> {
 }
 
 fn damaged(trio: &mut Trio, events: &str) -> Result<(), CliError> {
-    chapter("A node is tampered with: one byte of what c has stored");
+    chapter("A node is tampered with: one byte of the state that c has stored. Nobody helps it");
+    trio.command(OWNER, &["checkpoint", "create", LEDGER])?;
     trio.stop(FAR)?;
-    let node = Node::open(trio.dir(FAR), Access::Write)?;
-    let entry = node.find_ledger(LEDGER)?;
-    let (record, position) = flip_one_byte(&node, &entry)?;
-    println!("flipped   bit 0 of {position} in {record}");
-    let verdict = verdict(&node, &entry, EngineChoice::Cranelift)?;
-    Printer::new(false).record(verify::report(LEDGER, &verdict, EngineChoice::Cranelift));
-    if !matches!(verdict, Verdict::Divergent(_)) {
-        return Err(CliError::Fault("the damage was not found".to_owned()));
-    }
-    drop(node);
-    let doctor = trio.command(FAR, &["doctor", LEDGER, "--repair"])?;
-    println!("doctor    {}", text_of(&doctor["findings"][0], "outcome"));
+    println!("flipped   {}", trio.damage_state(FAR)?);
     submit(trio, events)?;
     trio.start(FAR)?;
+    let (_, repaired) = trio.until(FAR, "its repair", |ledger| ledger["can go on"] == true)?;
     let (ledger, took) = trio.until_equal(FAR)?;
-    println!("c         {}, {} after its start", standing(&ledger), seconds(took));
+    let history = trio.command(FAR, &["reconcile", "--history"])?;
+    let decided = decided(&history);
+    println!("decided   {}", decided.join(", "));
+    if decided.last().is_none_or(|last| last != "resume") {
+        return Err(CliError::Fault(format!("the damage was not repaired: {history}")));
+    }
+    println!("c         {}, {} after its start", standing(&ledger), seconds(repaired + took));
     Ok(())
+}
+
+/// What a node has ordered on its own ledger, in its order: the kind of each step, once in a row.
+fn decided(history: &Value) -> Vec<String> {
+    let rows = history.as_array().into_iter().flatten();
+    let keys = rows.flat_map(|row| row["orders"].as_array().into_iter().flatten());
+    let mut kinds: Vec<String> =
+        keys.filter_map(Value::as_str).filter_map(|key| key.split('.').next().map(str::to_owned)).collect();
+    kinds.dedup();
+    kinds
 }
 
 fn verified_by_each(trio: &mut Trio) -> Result<(), CliError> {

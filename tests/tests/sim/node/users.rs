@@ -88,7 +88,10 @@ impl Machine {
                 patience -= 1;
                 continue;
             }
-            if (suspended || ledger["why not"].is_string()) && self.is_damaged() && !self.is_owner() {
+            let own = status["own ledger"]["service"].as_str().unwrap_or_default();
+            let own_is_lost = self.has_lied.get() && own.starts_with("suspended");
+            let is_beyond_repair = self.is_damaged() || own_is_lost;
+            if (suspended || ledger["why not"].is_string()) && is_beyond_repair && !self.is_owner() {
                 self.wish.set(Some(Wish::NewDisk));
             } else if ledger["why not"].is_string() {
                 self.wish.set(Some(Wish::Restart));

@@ -42,6 +42,12 @@ impl Run {
         for node in 0..self.machines.len() {
             let wish = self.machines[node].wish.take().filter(|_| !self.is_down[node]);
             let Some(wish) = wish else { continue };
+            // Whoever lost only the node's own ledger waits until enough of the others are whole.
+            let others = self.machines.iter().enumerate().filter(|(other, _)| *other != node);
+            let whole = others.filter(|(_, other)| !other.is_damaged()).count();
+            if wish == Wish::NewDisk && !self.machines[node].is_damaged() && whole + 1 < self.plan.needed() {
+                continue;
+            }
             let what = match wish {
                 Wish::Restart => "nodes started again by an operator",
                 Wish::NewDisk => "disks replaced by an operator",
