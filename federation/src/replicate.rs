@@ -29,7 +29,7 @@ pub struct Progress {
     pub matched: u64,
     /// So many receipts were sent.
     pub sent: u64,
-    /// When it was heard last, in milliseconds.
+    /// When it was heard last over this connection, in milliseconds.
     pub heard_ms: Option<u64>,
     /// When something was sent last.
     pub sent_ms: Option<u64>,
@@ -98,11 +98,11 @@ impl Lead {
         }
     }
 
-    /// The connection to the member is new: what was on its way is lost, and what it had before it may have lost. It counts
-    /// again when it says what it has.
+    /// The connection to the member is new: what was on its way is lost.
     pub fn restart(&mut self, node: NodeKey) {
         if let Some(progress) = self.progress.get_mut(&node) {
-            *progress = Progress { sent: progress.matched.max(self.base.size), ..Progress::default() };
+            let matched = progress.matched;
+            *progress = Progress { matched, sent: matched.max(self.base.size), ..Progress::default() };
         }
     }
 

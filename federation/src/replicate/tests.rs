@@ -56,20 +56,6 @@ fn committed_is_what_a_quorum_has() {
     assert_eq!(lead.committed(), 7);
 }
 
-/// A member may come back without its disk.
-#[test]
-fn a_member_that_connects_anew_counts_again_when_it_says_what_it_has() {
-    let roster = roster(5, Quorum::Majority);
-    let mut lead = lead(0, &roster);
-    lead.agreed(1, node(2), 7);
-    lead.restart(node(2));
-    assert_eq!(lead.progress(node(2)).map(|progress| (progress.matched, progress.sent)), Some((0, 7)));
-    lead.agreed(2, node(3), 7);
-    assert_eq!(lead.count(10, &roster, node(1)), None, "two of five have it for certain");
-    lead.agreed(3, node(2), 5);
-    assert_eq!(lead.count(10, &roster, node(1)), Some(5));
-}
-
 #[test]
 fn nothing_counts_before_a_quorum_has_what_the_epoch_began_with() {
     let roster = roster(3, Quorum::Majority);

@@ -160,7 +160,7 @@ const FOUND_BY: [(Flaw, u64); 15] = [
     (Flaw::TrustLostMemory, 16),
     (Flaw::AcknowledgeAlone, 0),
     (Flaw::CountAnyAck, 0),
-    (Flaw::InLineTooEarly, 7),
+    (Flaw::InLineTooEarly, 6),
     (Flaw::AcceptLowerEpoch, 17),
 ];
 

@@ -7,7 +7,7 @@
 use super::{Driver, Part};
 use crate::journal::{Group, JournalError};
 use reprise_abi::{Canonical, decode_canonical, encode};
-use reprise_federation::{Ledgers, NodeKey};
+use reprise_federation::{Ledgers, NodeKey, replicate::Progress};
 use reprise_receipts::{Attestation, AttestationBody, LeafHash, LedgerId, PublicKey, Receipt};
 
 /// Number of transfers that carry an attestation.
@@ -24,7 +24,9 @@ impl Driver {
             let (Some(seat), size) = (self.federation.seat(*ledger), self.size(*ledger)) else { continue };
             let Some(lead) = seat.lead else { continue };
             for key in self.sessions.keys() {
-                let has_all = lead.progress(NodeKey(*key)).is_some_and(|progress| progress.matched == size);
+                // It may have lost its disk since it said so: then it has nowhere to keep this before it is heard again.
+                let is_there = |progress: &Progress| progress.matched == size && progress.heard_ms.is_some();
+                let has_all = lead.progress(NodeKey(*key)).is_some_and(is_there);
                 let sent = served.attested.get(key).copied().unwrap_or(0);
                 if has_all && sent < size {
                     due.push((*ledger, *key, size));
