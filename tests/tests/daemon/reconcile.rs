@@ -81,6 +81,27 @@ fn a_flipped_byte_is_noticed_named_and_repaired_from_a_peer_without_a_person() {
     }
 }
 
+/// The stream with the chunks is short: it is there before the answer that announces it, or after.
+#[test]
+fn the_state_of_the_end_is_taken_from_the_running_owner() {
+    let mut cluster = Cluster::of_three(&events(60));
+    cluster.start_all();
+    cluster.bench(0).submit(&events_from(60)).says(0, &["new receipts"]);
+    let all = cluster.agreed_size();
+    cluster.bench(0).run(&["checkpoint", "create", "incident"]).says(0, &[]);
+    cluster.stop(2);
+    flip(cluster.bench(2));
+    cluster.start(2);
+    cluster.until(2, is_sound);
+    assert_eq!(cluster.agreed_size(), all);
+    let history = history(cluster.bench(2));
+    let mut steps = steps(&history);
+    steps.dedup();
+    assert_eq!(steps, ["verify", "restore", "verify", "resume"], "{history:#?}");
+    cluster.stop_all();
+    verifies(cluster.bench(2));
+}
+
 #[test]
 fn a_plan_that_was_under_way_is_taken_up_after_a_crash() {
     let mut cluster = Cluster::of_three(&events(60));

@@ -21,6 +21,7 @@ use reprise_federation::{
     Ledgers, Mark, NodeKey,
     compare::{ChunkSearch, split_chunks},
     ledgers::mark_at,
+    limits::TRANSFER_BYTES_MAX,
     message::{Question, Reply},
     quarantine::Reason,
 };
@@ -168,6 +169,8 @@ impl Driver {
                 let transfer = self.federation.new_transfer();
                 let question = Question::Chunks { ledger, transfer, ids: ids.clone() };
                 if let Some(request) = self.federation.ask_peer(now_ms, peer, question) {
+                    // Streams have no order: this one may be there before the answer that announces it.
+                    self.federation.expect_stream(now_ms, peer, request, transfer, TRANSFER_BYTES_MAX);
                     fetching.asked = Some((request, transfer, ids.into_inner()));
                 } else if !self.federation.peers().any(|view| view.node == peer && view.connected) {
                     repair.next_peer();
